@@ -1,0 +1,11 @@
+import { hash } from 'node:crypto'
+
+/** A content hash as a resource version: 11 characters, 66 bits. Equal content, equal version, also after a restart. */
+export function contentVersion(bytes: Uint8Array | string): string {
+  return hash('sha1', bytes, 'base64url').slice(0, 11)
+}
+
+/** A digest for names, where a collision would join two tenants' objects: 128 bits in 32 hexadecimal digits. */
+export function nameDigest(text: string): string {
+  return hash('sha256', text, 'hex').slice(0, 32)
+}

@@ -1,0 +1,165 @@
+import { assert } from '../base/assert.ts'
+import { compareStrings } from '../base/compare.ts'
+import { CellNode, type Input } from './cell-node.ts'
+import type { Reads } from './collection.ts'
+import { addToFew, countFew, type Few, forEachOfFew, removeFromFew } from './few.ts'
+import type { Equals, NodePlace, Reference, Retained } from './node.ts'
+import type { Cell, Watch } from './watch.ts'
+
+type ManyCell<W> = Cell<readonly Claim<W>[]>
+
+/** An entry as one input wants it. */
+interface Claim<W> {
+  readonly cell: ManyCell<W>
+  readonly key: string
+  value: W
+}
+
+/**
+ * Any number of outputs per input key, under keys of their own.
+ * That two inputs claim the same key is a bug, but one that must not make the outcome depend on the
+ * order of arrival: the smallest input key wins, and the others wait until it lets go.
+ */
+export class DerivedManyNode<K extends string, V, K2 extends string, W> extends CellNode<
+  K,
+  V,
+  readonly Claim<W>[],
+  K2,
+  W
+> {
+  readonly #compute: (value: V, reads: Reads, key: K) => Iterable<readonly [K2, W]>
+  readonly #claims: Map<string, Few<Claim<W>>> = new Map()
+  /** While settling: output keys whose claims have changed, and what they showed before. */
+  readonly #touched: Map<K2, W | undefined> = new Map()
+
+  constructor(
+    place: NodePlace,
+    input: Input<K, V>,
+    compute: (value: V, reads: Reads, key: K) => Iterable<readonly [K2, W]>,
+    equals: Equals<W> | undefined,
+  ) {
+    super(place, 'deriveMany', input, equals)
+    this.#compute = compute
+  }
+
+  get size(): number {
+    return this.#claims.size
+  }
+
+  get(key: K2): W | undefined {
+    return this.#winner(key)?.value
+  }
+
+  *entries(): Generator<[K2, W], undefined> {
+    for (const key of this.#claims.keys()) yield [key as K2, this.get(key as K2) as W]
+  }
+
+  protected override settleKeys(keys: ReadonlySet<K>): void {
+    super.settleKeys(keys)
+    // Only now, because a key may have moved from one input to another.
+    for (const [key, before] of this.#touched) this.#show(key, before)
+    this.#touched.clear()
+  }
+
+  protected recompute(cell: ManyCell<W>, value: V, reads: Reads): void {
+    // Consumed before anything changes, because a generator reads and throws while it is consumed.
+    this.#claim(cell, this.#collect(cell.key, this.#compute(value, reads, cell.key as K)))
+  }
+
+  protected clear(cell: ManyCell<W>): void {
+    for (const claim of cell.output ?? []) this.#withdraw(claim)
+  }
+
+  #collect(inputKey: string, entries: Iterable<readonly [K2, W]>): Map<K2, W> {
+    const wanted = new Map<K2, W>()
+    for (const [key, value] of entries) {
+      if (value === undefined) assert(false, `an entry of "${this.name}" is never undefined: leave it out instead`)
+      if (wanted.has(key)) this.#reportConflict(key, [inputKey, inputKey])
+      else wanted.set(key, value)
+    }
+    return wanted
+  }
+
+  #claim(cell: ManyCell<W>, wanted: ReadonlyMap<K2, W>): void {
+    const before = new Map((cell.output ?? []).map((claim) => [claim.key, claim]))
+    const after: Claim<W>[] = []
+    for (const [key, value] of wanted) {
+      let claim = before.get(key)
+      if (claim === undefined) {
+        this.#touch(key)
+        claim = { cell, key, value }
+        this.#claims.set(key, addToFew(this.#claims.get(key), claim))
+      } else if (!this.isEqual(key, claim.value, value)) {
+        this.#touch(key)
+        claim.value = value
+      }
+      before.delete(key)
+      after.push(claim)
+    }
+    for (const claim of before.values()) this.#withdraw(claim)
+    cell.output = after.length === 0 ? undefined : after.slice()
+  }
+
+  #withdraw(claim: Claim<W>): void {
+    this.#touch(claim.key as K2)
+    const rest = removeFromFew(this.#claims.get(claim.key), claim)
+    if (rest === undefined) this.#claims.delete(claim.key)
+    else this.#claims.set(claim.key, rest)
+  }
+
+  #touch(key: K2): void {
+    if (!this.#touched.has(key)) this.#touched.set(key, this.get(key))
+  }
+
+  #show(key: K2, before: W | undefined): void {
+    const claims = this.#claims.get(key)
+    if (countFew(claims) > 1) this.#reportConflict(key, this.#claimants(key))
+    const winner = this.#winner(key)
+    if (!this.isEqual(key, before, winner?.value)) this.emit(key, before, winner?.value)
+    // Equal, so the instance that everybody holds already stays the only one.
+    else if (winner !== undefined && before !== undefined) winner.value = before
+  }
+
+  #winner(key: string): Claim<W> | undefined {
+    const claims = this.#claims.get(key)
+    let winner: Claim<W> | undefined
+    forEachOfFew(claims, (claim) => {
+      if (winner === undefined || claim.cell.key < winner.cell.key) winner = claim
+    })
+    return winner
+  }
+
+  #claimants(key: string): string[] {
+    const keys: string[] = []
+    forEachOfFew(this.#claims.get(key), (claim) => void keys.push(claim.cell.key))
+    return keys.sort(compareStrings)
+  }
+
+  #reportConflict(key: K2, from: readonly string[]): void {
+    const error = new Error(
+      `Bug in Gatewright: "${this.name}" derives the key "${key}" from ${from.join(' and from ')}`,
+    )
+    this.fail('Two inputs derive the same key: the smallest input key wins', error, key)
+  }
+
+  outputsOf(inputKey: string): Iterable<string> {
+    return this.cells.get(inputKey)?.output?.map((claim) => claim.key) ?? []
+  }
+
+  inputsOf(key: string): Iterable<Reference> {
+    return this.#claimants(key).map((inputKey) => ({ collection: this.input.node.name, key: inputKey }))
+  }
+
+  readsOf(key: string): readonly Watch[] {
+    return this.#winner(key)?.cell.reads ?? []
+  }
+
+  failureOf(key: string): string | undefined {
+    return this.failing.get(this.#winner(key)?.cell.key ?? '')
+  }
+
+  override tally(retained: Retained): void {
+    super.tally(retained)
+    retained.pending += this.#touched.size
+  }
+}

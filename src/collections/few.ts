@@ -1,0 +1,41 @@
+/**
+ * A set of objects that mostly has one member or none: a million of them must not cost a million Sets.
+ * The members themselves are neither arrays nor Sets. Treat as a value: use what the functions return.
+ */
+export type Few<T extends object> = undefined | T | readonly T[] | Set<T>
+
+/** From here on a Set is cheaper than looking through an array. */
+const many = 9
+
+/** Adding what is there already changes nothing. */
+export function addToFew<T extends object>(few: Few<T>, item: T): Few<T> {
+  if (few === undefined || few === item) return item
+  if (few instanceof Set) return few.add(item)
+  if (!Array.isArray(few)) return [few as T, item]
+  if (few.includes(item)) return few
+  return few.length + 1 < many ? [...few, item] : new Set<T>(few).add(item)
+}
+
+/** @returns undefined when nothing is left */
+export function removeFromFew<T extends object>(few: Few<T>, item: T): Few<T> {
+  if (few === undefined || few === item) return undefined
+  if (few instanceof Set) {
+    few.delete(item)
+    return few.size === 0 ? undefined : few
+  }
+  if (!Array.isArray(few)) return few
+  const rest: T[] = few.filter((other) => other !== item)
+  return rest.length > 1 ? rest : rest[0]
+}
+
+export function forEachOfFew<T extends object>(few: Few<T>, visit: (item: T) => void): void {
+  if (few === undefined) return
+  if (few instanceof Set || Array.isArray(few)) few.forEach((item: T) => void visit(item))
+  else visit(few as T)
+}
+
+export function countFew(few: Few<object>): number {
+  if (few === undefined) return 0
+  if (few instanceof Set) return few.size
+  return Array.isArray(few) ? few.length : 1
+}

@@ -1,0 +1,210 @@
+import type { Change, Collection } from './collection.ts'
+import { isStructurallyEqual } from './equality.ts'
+import { type Watch, WatchTable } from './watch.ts'
+
+export type CollectionKind = 'source' | 'derive' | 'deriveMany' | 'group' | 'join' | 'index'
+
+/** One entry of one collection, or one key of one index. */
+export interface Reference {
+  readonly collection: string
+  readonly key: string
+}
+
+/** What a node asks of the scheduler that owns it. */
+export interface NodeHost {
+  /** Whether writes are being collected now. */
+  readonly isBatchOpen: boolean
+  /** A bug of ours that must not stop the others: logged, counted by the caller, thrown in tests. */
+  report(sentence: string, fields: Readonly<Record<string, unknown>>, error: unknown): void
+}
+
+/** Where a node stands in its scheduler. */
+export interface NodePlace {
+  readonly host: NodeHost
+  readonly name: string
+  /** Creation order, which is settling order. */
+  readonly order: number
+}
+
+/** What nodes still hold; everything is zero when everything was deleted. */
+export interface Retained {
+  /** Entries of collections. */
+  entries: number
+  /** Input keys that a derivation knows. */
+  cells: number
+  /** Reads, counted from the derivations that made them. */
+  reads: number
+  /** Reads, counted from what is read; differs from `reads` only if the engine leaks. */
+  readers: number
+  /** Keys that are read. */
+  watches: number
+  /** Keys of indexes. */
+  buckets: number
+  /** Values standing in an index, once per value. */
+  members: number
+  /** Writes and dirty keys waiting for a batch to settle. */
+  pending: number
+  /** Keys whose last computation threw. */
+  failing: number
+}
+
+/** A vertex of the network: anything that can feed a derivation or be read by one. */
+export abstract class Node {
+  readonly host: NodeHost
+  readonly name: string
+  readonly order: number
+  readonly kind: CollectionKind
+  readonly inputs: readonly Node[]
+  /** Nodes that have this one as their input. */
+  readonly dependents: Node[] = []
+  /** Readers of values (`get`, `lookup`). */
+  readonly values: WatchTable
+  /** Readers of being there at all (`has`, `count`). */
+  readonly presence: WatchTable
+  readCount = 0
+  computations = 0
+  failures = 0
+  /** Input keys whose last computation threw, and what it said. */
+  readonly failing: Map<string, string> = new Map()
+  #isFilled = false
+  readonly #dirty: Set<string> = new Set()
+
+  constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[]) {
+    this.host = place.host
+    this.name = place.name
+    this.order = place.order
+    this.kind = kind
+    this.inputs = inputs
+    this.values = new WatchTable(place.name)
+    this.presence = new WatchTable(place.name)
+    for (const input of inputs) input.dependents.push(this)
+  }
+
+  abstract readonly size: number
+
+  markDirty(key: string): void {
+    this.#dirty.add(key)
+  }
+
+  get isDirty(): boolean {
+    return !this.#isFilled || this.#dirty.size > 0
+  }
+
+  /** Brings everything that changed since the last time up to date, and tells whoever depends on it. */
+  settle(): void {
+    if (!this.#isFilled) {
+      this.#isFilled = true
+      for (const key of this.initialKeys()) this.#dirty.add(key)
+    }
+    if (this.#dirty.size === 0) return
+    this.settleKeys(this.#dirty)
+    this.#dirty.clear()
+  }
+
+  /** The keys to start with when the node is created onto inputs that have entries already. */
+  protected abstract initialKeys(): Iterable<string>
+  protected abstract settleKeys(keys: ReadonlySet<string>): void
+
+  /** What the given key of an input ends up as here. */
+  abstract outputsOf(inputKey: string): Iterable<string>
+  abstract inputsOf(key: string): Iterable<Reference>
+  abstract readsOf(key: string): readonly Watch[]
+  abstract valueOf(key: string): unknown
+  /** The failure that keeps the key as it is, if any. */
+  abstract failureOf(key: string): string | undefined
+
+  /** Adds what this kind of node holds. */
+  tally(retained: Retained): void {
+    for (const table of [this.values, this.presence]) {
+      const { watches, readers } = table.count()
+      retained.watches += watches
+      retained.readers += readers
+    }
+    retained.reads += this.readCount
+    retained.pending += this.#dirty.size
+    retained.failing += this.failing.size
+  }
+
+  protected fail(sentence: string, error: unknown, key?: string): void {
+    this.failures++
+    this.host.report(sentence, key === undefined ? { collection: this.name } : { collection: this.name, key }, error)
+  }
+
+  protected noteFailure(key: string, error: unknown): void {
+    this.failing.set(key, error instanceof Error ? error.message : String(error))
+    this.fail('A derivation threw: its last good value stays', error, key)
+  }
+}
+
+export type Equals<V> = (a: V, b: V) => boolean
+
+/** Calls one listener with what one batch changed. */
+export type Telling = () => void
+
+type Listener<K extends string, V> = (changes: readonly Change<K, V>[]) => void
+
+/** What all collections do alike: tell readers, dependents and listeners about a change. */
+export abstract class CollectionNode<K extends string, V> extends Node implements Collection<K, V> {
+  readonly #equals: Equals<V>
+  #subscriptions: readonly { readonly listener: Listener<K, V> }[] = []
+  #changes: Change<K, V>[] = []
+
+  constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[], equals: Equals<V> | undefined) {
+    super(place, kind, inputs)
+    this.#equals = equals ?? isStructurallyEqual
+  }
+
+  abstract get(key: K): V | undefined
+  abstract entries(): IterableIterator<[K, V]>
+
+  has(key: K): boolean {
+    return this.get(key) !== undefined
+  }
+
+  subscribe(listener: Listener<K, V>): () => void {
+    const subscription = { listener }
+    this.#subscriptions = [...this.#subscriptions, subscription]
+    return () => {
+      this.#subscriptions = this.#subscriptions.filter((other) => other !== subscription)
+    }
+  }
+
+  /** What listeners have to be told; forgets it. */
+  takeTellings(): Telling[] {
+    if (this.#changes.length === 0) return []
+    const changes = this.#changes
+    this.#changes = []
+    return this.#subscriptions.map((subscription) => () => {
+      if (!this.#subscriptions.includes(subscription)) return
+      try {
+        subscription.listener(changes)
+      } catch (error) {
+        this.fail('A listener threw', error)
+      }
+    })
+  }
+
+  override valueOf(key: string): unknown {
+    return this.get(key as K)
+  }
+
+  /** Equality that a throw cannot stop: what cannot be compared has changed. */
+  isEqual(key: string, a: V | undefined, b: V | undefined): boolean {
+    if (a === undefined || b === undefined) return a === b
+    if (a === b) return true
+    try {
+      return this.#equals(a, b)
+    } catch (error) {
+      this.fail('An equality threw: the value counts as changed', error, key)
+      return false
+    }
+  }
+
+  /** To be called once per key and batch, and only when the two differ. */
+  protected emit(key: K, before: V | undefined, after: V | undefined): void {
+    for (const dependent of this.dependents) dependent.markDirty(key)
+    this.values.wake(key)
+    if ((before === undefined) !== (after === undefined)) this.presence.wake(key)
+    if (this.#subscriptions.length > 0) this.#changes.push({ key, before, after })
+  }
+}

@@ -1,0 +1,277 @@
+import { assert } from '../base/assert.ts'
+import { type Logger, silentLogger } from '../base/logger.ts'
+import type { Input } from './cell-node.ts'
+import type { Collection, Index, Reads, Source } from './collection.ts'
+import { DerivedNode } from './derived.ts'
+import { DerivedManyNode } from './derived-many.ts'
+import {
+  type CollectionDump,
+  type CollectionStatistics,
+  countRetained,
+  describeNode,
+  describeStatistics,
+  type Explanation,
+  explainKey,
+} from './inspection.ts'
+import { IndexNode } from './inverted-index.ts'
+import { JoinNode } from './join.ts'
+import { CollectionNode, Node, type NodeHost, type NodePlace, type Retained } from './node.ts'
+import { SourceNode } from './source.ts'
+
+export interface SchedulerOptions {
+  readonly logger?: Logger
+  /** For tests: whatever is caught and logged also surfaces, from the call that settled it. */
+  readonly rethrow?: boolean
+}
+
+export interface CollectionOptions<V> {
+  /** When a new value counts as the old one, which then stays. By default structural equality: see equality.ts. */
+  readonly equals?: (a: V, b: V) => boolean
+}
+
+/** Counters for metrics. */
+export interface SchedulerStatistics {
+  /** How often the network was settled; a batch without writes does not count. */
+  readonly batches: number
+  readonly collections: readonly CollectionStatistics[]
+}
+
+/**
+ * Owns a network of collections and keeps it settled.
+ *
+ * - The functions given to `derive`, `deriveMany`, `index` and `group` are pure: their outcome depends on
+ *   their arguments and on tracked reads only. They may be called any number of times and open no batch.
+ * - Values are immutable from the moment they are handed over, and never undefined.
+ * - What is derived is up to date when `batch` returns. During a batch it shows the state before; only
+ *   sources show the writes of the open batch.
+ * - A collection created while no batch is open is filled at once; otherwise when the batch settles.
+ * - A throw in one of these functions is a bug: the key keeps its last good value (if it has one), the
+ *   others go on, and it is tried again when its input or anything it read up to the throw changes.
+ */
+export class Scheduler {
+  readonly #logger: Logger
+  readonly #rethrow: boolean
+  readonly #host: NodeHost
+  readonly #nodes: Node[] = []
+  readonly #sources: SourceNode<never, unknown>[] = []
+  readonly #names: Set<string> = new Set()
+  #openBatches = 0
+  #isSettling = false
+  #isDraining = false
+  #batches = 0
+  #caught: unknown[] = []
+
+  constructor(options: SchedulerOptions = {}) {
+    const scheduler = this
+    this.#logger = options.logger ?? silentLogger
+    this.#rethrow = options.rethrow ?? false
+    this.#host = {
+      get isBatchOpen() {
+        return scheduler.#openBatches > 0
+      },
+      report(sentence, fields, error) {
+        scheduler.#logger.error(sentence, { ...fields, error })
+        if (scheduler.#rethrow) scheduler.#caught.push(error)
+      },
+    }
+  }
+
+  /** A collection that is filled from outside, inside of batches. */
+  source<K extends string, V>(name: string, options: CollectionOptions<V> = {}): Source<K, V> {
+    const source = this.#create(name, (place) => new SourceNode<K, V>(place, options.equals))
+    this.#sources.push(source as unknown as SourceNode<never, unknown>)
+    return source
+  }
+
+  /** One entry per entry of `from`, under the same key; none where `compute` returns undefined. */
+  derive<K extends string, V, W>(
+    name: string,
+    from: Collection<K, V>,
+    compute: (value: V, reads: Reads, key: K) => W | undefined,
+    options: CollectionOptions<W> = {},
+  ): Collection<K, W> {
+    const input = this.#inputOf(from)
+    return this.#create(name, (place) => new DerivedNode(place, 'derive', input, compute, options.equals))
+  }
+
+  /**
+   * Any number of entries per entry of `from`. `compute` may be a generator.
+   * Two inputs must not yield the same key: if they do, it is reported and the smallest input key wins.
+   */
+  deriveMany<K extends string, V, K2 extends string, W>(
+    name: string,
+    from: Collection<K, V>,
+    compute: (value: V, reads: Reads, key: K) => Iterable<readonly [K2, W]>,
+    options: CollectionOptions<W> = {},
+  ): Collection<K2, W> {
+    const input = this.#inputOf(from)
+    return this.#create(name, (place) => new DerivedManyNode(place, input, compute, options.equals))
+  }
+
+  /** The values of `on` by the keys that `keysOf` names; naming one twice counts once. */
+  index<K extends string, V, I extends string>(
+    name: string,
+    on: Collection<K, V>,
+    keysOf: (value: V, key: K) => Iterable<I>,
+  ): Index<I, K, V> {
+    const node = this.#collectionNode(on)
+    return this.#create(name, (place) => new IndexNode(place, node, keysOf))
+  }
+
+  /** One entry per key of `by` that has members; none where `compute` returns undefined. Members come in the order of their keys. */
+  group<I extends string, K extends string, V, W>(
+    name: string,
+    by: Index<I, K, V>,
+    compute: (key: I, reads: Reads, members: readonly V[]) => W | undefined,
+    options: CollectionOptions<W> = {},
+  ): Collection<I, W> {
+    const node = this.#nodeOf(by)
+    const input: Input<I, readonly V[]> = {
+      node,
+      get: (key) => (by.count(key) === 0 ? undefined : by.lookup(key)),
+      keys: () => by.keys(),
+    }
+    return this.#create(
+      name,
+      (place) =>
+        new DerivedNode<I, readonly V[], W>(
+          place,
+          'group',
+          input,
+          (members, reads, key) => compute(key, reads, members),
+          options.equals,
+        ),
+    )
+  }
+
+  /** The union. On equal keys the earlier collection wins, and the later one shows when the earlier lets go. */
+  join<K extends string, V>(name: string, collections: readonly Collection<K, V>[]): Collection<K, V> {
+    const parts = collections.map((collection) => this.#collectionNode(collection))
+    return this.#create(name, (place) => new JoinNode(place, parts))
+  }
+
+  /**
+   * One transaction: writes are collected while `run` runs, and settled when the outermost batch ends.
+   * Then listeners are told. A batch that a listener opens settles after everybody was told about this one.
+   * If `run` throws, nothing of the outermost batch is applied, and the throw passes through.
+   * @returns what `run` returns; `run` must not be asynchronous
+   */
+  batch<T>(run: () => T): T {
+    assert(!this.#isSettling, 'nothing is written while collections settle: derivations are pure')
+    let result: T
+    this.#openBatches++
+    try {
+      result = run()
+      assert(!(result instanceof Promise), 'a batch is synchronous: await first, then write')
+    } catch (error) {
+      this.#openBatches--
+      if (this.#openBatches === 0) this.#abandon()
+      throw error
+    }
+    this.#openBatches--
+    if (this.#openBatches === 0) {
+      for (const source of this.#sources) source.seal()
+      this.#drain()
+    }
+    return result
+  }
+
+  /** The network and its state as plain data, in creation order. */
+  dump(): { readonly collections: readonly CollectionDump[] } {
+    return { collections: this.#nodes.map(describeNode) }
+  }
+
+  /** Why one entry (or index key) is what it is: costs what depends on it. */
+  explain<K extends string, M extends string>(
+    from: Collection<K, unknown> | Index<K, M, unknown>,
+    key: K,
+  ): Explanation {
+    return explainKey(this.#nodeOf(from), key)
+  }
+
+  statistics(): SchedulerStatistics {
+    return { batches: this.#batches, collections: this.#nodes.map(describeStatistics) }
+  }
+
+  /** For tests: what the engine holds. Walks everything. */
+  retained(): Retained {
+    return countRetained(this.#nodes)
+  }
+
+  #create<N extends Node>(name: string, construct: (place: NodePlace) => N): N {
+    assert(!this.#isSettling, `"${name}" is created while collections settle: derivations are pure`)
+    assert(!this.#names.has(name), `two collections have the name "${name}"`)
+    const node = construct({ host: this.#host, name, order: this.#nodes.length })
+    this.#names.add(name)
+    this.#nodes.push(node)
+    // Everything it reads is settled, and nobody depends on it yet.
+    if (this.#openBatches === 0) this.#settle([node])
+    if (!this.#isDraining) this.#surface()
+    return node
+  }
+
+  #abandon(): void {
+    for (const source of this.#sources) source.discard()
+    // Collections that were created in the batch are there, and have to be filled.
+    this.#drain()
+  }
+
+  /** Settles and tells until listeners write no more. */
+  #drain(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    try {
+      while (this.#nodes.some((node) => node.isDirty)) {
+        this.#batches++
+        this.#settle(this.#nodes)
+        this.#tell()
+      }
+    } finally {
+      this.#isDraining = false
+    }
+    this.#surface()
+  }
+
+  #settle(nodes: readonly Node[]): void {
+    this.#isSettling = true
+    try {
+      for (const node of nodes) node.settle()
+    } finally {
+      this.#isSettling = false
+    }
+  }
+
+  #tell(): void {
+    const tellings = this.#nodes.flatMap((node) => (node instanceof CollectionNode ? node.takeTellings() : []))
+    for (const tell of tellings) tell()
+  }
+
+  #surface(): void {
+    if (this.#caught.length === 0) return
+    const errors = this.#caught
+    this.#caught = []
+    throw errors.length === 1 ? errors[0] : new AggregateError(errors, 'Several derivations failed in one batch')
+  }
+
+  #nodeOf(from: { readonly name: string }): Node {
+    assert(from instanceof Node && from.host === this.#host, `"${from.name}" was made by another scheduler`)
+    return from
+  }
+
+  #collectionNode<K extends string, V>(from: Collection<K, V>): CollectionNode<K, V> {
+    const node = this.#nodeOf(from)
+    assert(node instanceof CollectionNode, `"${node.name}" is not a collection`)
+    return node as CollectionNode<K, V>
+  }
+
+  #inputOf<K extends string, V>(from: Collection<K, V>): Input<K, V> {
+    const node = this.#collectionNode(from)
+    return {
+      node,
+      get: (key) => node.get(key),
+      *keys() {
+        for (const [key] of node.entries()) yield key
+      },
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import type { z } from 'zod'
+import { Backend, envoyGatewayGroup } from './objects/backend.ts'
+import { ConfigMap } from './objects/config-map.ts'
+import { EndpointSlice } from './objects/endpoint-slice.ts'
+import { Gateway } from './objects/gateway.ts'
+import { GatewayClass } from './objects/gateway-class.ts'
+import { HTTPRoute } from './objects/http-route.ts'
+import { Namespace } from './objects/namespace.ts'
+import { gatewayGroup } from './objects/reference.ts'
+import { ReferenceGrant } from './objects/reference-grant.ts'
+import { Secret } from './objects/secret.ts'
+import { Service } from './objects/service.ts'
+
+/** What providers need to know of a kind. */
+export interface KindDefinition<S extends z.ZodType = z.ZodType> {
+  readonly group: string
+  readonly kind: string
+  /** Lower case, as in URLs of the API server. */
+  readonly plural: string
+  /** Versions that are read, newest first. All have one shape; objects leave validation as the newest. */
+  readonly versions: readonly string[]
+  readonly clusterScoped: boolean
+  readonly schema: S
+}
+
+/** Every kind that Gatewright reads. A new one is a schema in objects/ and a line here. */
+export const kinds = {
+  GatewayClass: {
+    group: gatewayGroup,
+    kind: 'GatewayClass',
+    plural: 'gatewayclasses',
+    versions: ['v1', 'v1beta1'],
+    clusterScoped: true,
+    schema: GatewayClass,
+  },
+  Gateway: {
+    group: gatewayGroup,
+    kind: 'Gateway',
+    plural: 'gateways',
+    versions: ['v1', 'v1beta1'],
+    clusterScoped: false,
+    schema: Gateway,
+  },
+  HTTPRoute: {
+    group: gatewayGroup,
+    kind: 'HTTPRoute',
+    plural: 'httproutes',
+    versions: ['v1', 'v1beta1'],
+    clusterScoped: false,
+    schema: HTTPRoute,
+  },
+  ReferenceGrant: {
+    group: gatewayGroup,
+    kind: 'ReferenceGrant',
+    plural: 'referencegrants',
+    versions: ['v1', 'v1beta1'],
+    clusterScoped: false,
+    schema: ReferenceGrant,
+  },
+  Service: {
+    group: '',
+    kind: 'Service',
+    plural: 'services',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: Service,
+  },
+  EndpointSlice: {
+    group: 'discovery.k8s.io',
+    kind: 'EndpointSlice',
+    plural: 'endpointslices',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: EndpointSlice,
+  },
+  Secret: {
+    group: '',
+    kind: 'Secret',
+    plural: 'secrets',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: Secret,
+  },
+  ConfigMap: {
+    group: '',
+    kind: 'ConfigMap',
+    plural: 'configmaps',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: ConfigMap,
+  },
+  Namespace: {
+    group: '',
+    kind: 'Namespace',
+    plural: 'namespaces',
+    versions: ['v1'],
+    clusterScoped: true,
+    schema: Namespace,
+  },
+  Backend: {
+    group: envoyGatewayGroup,
+    kind: 'Backend',
+    plural: 'backends',
+    versions: ['v1alpha1'],
+    clusterScoped: false,
+    schema: Backend,
+  },
+} as const satisfies Record<string, KindDefinition>
+
+/** Keys of the table {@link kinds}. */
+export type KindName = keyof typeof kinds
+
+/** The object of a kind as it leaves validation. Values are immutable by convention. */
+export type ObjectOf<K extends KindName> = z.output<(typeof kinds)[K]['schema']>
+
+/** Any object as it leaves validation; narrow by `kind`. */
+export type KubernetesObject = { [K in KindName]: ObjectOf<K> }[KindName]
+
+/** Why an object's apiVersion and kind are not read, or the kind's definition. */
+export type KindLookup =
+  | { readonly found: 'supported'; readonly definition: KindDefinition & { readonly kind: KindName } }
+  /** The kind is read, but not in this version. */
+  | { readonly found: 'unsupported-version'; readonly definition: KindDefinition & { readonly kind: KindName } }
+  | { readonly found: 'unknown' }
+
+const byGroupKind = new Map(
+  Object.values(kinds).map((definition) => [`${definition.group}/${definition.kind}`, definition]),
+)
+
+/** Finds the kind of an object by what stands in its apiVersion and kind. */
+export function findKind(apiVersion: string, kind: string): KindLookup {
+  const slash = apiVersion.lastIndexOf('/')
+  const definition = byGroupKind.get(`${apiVersion.slice(0, Math.max(slash, 0))}/${kind}`)
+  if (definition === undefined) return { found: 'unknown' }
+  const versions: readonly string[] = definition.versions
+  return { found: versions.includes(apiVersion.slice(slash + 1)) ? 'supported' : 'unsupported-version', definition }
+}

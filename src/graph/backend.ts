@@ -1,0 +1,147 @@
+import type { Collection, Reads } from '../collections/collection.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { Backend } from '../gatewayapi/objects/backend.ts'
+import type { Service } from '../gatewayapi/objects/service.ts'
+import type { Problem } from './problem.ts'
+
+/** API group of the kind Backend. */
+export const backendGroup = 'gateway.envoyproxy.io'
+
+/** What a backendRef names, with its defaults filled in. */
+export interface BackendTarget {
+  readonly group: string
+  readonly kind: string
+  readonly namespace: string
+  readonly name: string
+  /** Port of the Service; 0 where the kind has none of its own (Backend). */
+  readonly port: number
+}
+
+/** The canonical text of a target: "group/kind/namespace/name/port". */
+export type BackendKey = string & { readonly __brand: 'BackendKey' }
+
+export function backendKey(target: BackendTarget): BackendKey {
+  return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${target.port}` as BackendKey
+}
+
+/** The reverse of {@link backendKey}. */
+export function parseBackendKey(key: BackendKey): BackendTarget {
+  const [group = '', kind = '', namespace = '', name = '', port = '0'] = key.split('/')
+  return { group, kind, namespace, name, port: Number(port) }
+}
+
+/** How Envoy speaks to a backend. From the Service port's appProtocol (GEP-1911) or the kind of route. */
+export type BackendProtocol = 'http1' | 'h2c' | 'tcp' | 'udp'
+
+/** One address that a Backend object names. */
+export type StaticEndpoint =
+  | { readonly type: 'ip'; readonly address: string; readonly port: number }
+  | { readonly type: 'unix'; readonly path: string }
+
+/** Where the endpoints of a backend come from. */
+export type EndpointSource =
+  | {
+      /** EndpointSlices of a Service, by the name of the Service's port ('' for an unnamed one). */
+      readonly type: 'endpoint-slices'
+      readonly portName: string
+    }
+  | { readonly type: 'static'; readonly endpoints: readonly StaticEndpoint[] }
+  | { readonly type: 'dns'; readonly endpoints: ReadonlyArray<{ readonly hostname: string; readonly port: number }> }
+
+/**
+ * One (object, port) that routes send requests to. A missing or unusable thing is a value too: Envoy
+ * answers 500 for its share of the weight. It says nothing about permission, which depends on who asks.
+ */
+export interface BackendNode {
+  readonly key: BackendKey
+  readonly target: BackendTarget
+  readonly state: 'resolved' | 'not-found' | 'unsupported-kind' | 'unsupported-value'
+  readonly protocol: BackendProtocol
+  readonly endpoints: EndpointSource
+  /** Why it is not resolved, without the path of the reference. */
+  readonly problem?: Problem
+}
+
+/** What a cluster's identity is made of; a change of any of it is another cluster. */
+export interface BackendIdentity {
+  readonly target: BackendTarget
+  readonly protocol: BackendProtocol
+}
+
+export interface BackendContext {
+  readonly reads: Reads
+  readonly services: Collection<NamespacedName, Service>
+  readonly backends: Collection<NamespacedName, Backend>
+}
+
+/** Looks up what a backendRef names. */
+export function resolveBackend(key: BackendKey, context: BackendContext): BackendNode {
+  const target = parseBackendKey(key)
+  if (target.group === '' && target.kind === 'Service') return resolveService(key, target, context)
+  if (target.group === backendGroup && target.kind === 'Backend') return resolveBackendObject(key, target, context)
+  const kind = target.group === '' ? target.kind : `${target.kind} of group ${target.group}`
+  return unresolved(
+    key,
+    target,
+    'unsupported-kind',
+    'InvalidKind',
+    `${kind} is not supported: use a Service or a Backend`,
+  )
+}
+
+function unresolved(
+  key: BackendKey,
+  target: BackendTarget,
+  state: BackendNode['state'],
+  reason: string,
+  message: string,
+): BackendNode {
+  const problem = { on: 'ResolvedRefs', reason, message }
+  return { key, target, state, protocol: 'http1', endpoints: { type: 'static', endpoints: [] }, problem }
+}
+
+/** Kubernetes' own application protocols that an HTTP backend may have (GEP-1911); others are left to the user. */
+function protocolOf(appProtocol: string | undefined): BackendProtocol {
+  return appProtocol === 'kubernetes.io/h2c' ? 'h2c' : 'http1'
+}
+
+function resolveService(key: BackendKey, target: BackendTarget, { reads, services }: BackendContext): BackendNode {
+  const service = reads.get(services, namespacedName(target.namespace, target.name))
+  if (!service) return unresolved(key, target, 'not-found', 'BackendNotFound', `Service "${target.name}" not found`)
+  // An ExternalName Service would let a tenant point the proxy at anything, its own admin port included.
+  if (service.spec.type === 'ExternalName') {
+    const message = `Service "${target.name}" is of type ExternalName, which is refused: use a Backend with an fqdn`
+    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+  }
+  const port = (service.spec.ports ?? []).find((p) => p.port === target.port && (p.protocol ?? 'TCP') === 'TCP')
+  if (!port) {
+    const message = `Service "${target.name}" has no port ${target.port}`
+    return unresolved(key, target, 'not-found', 'BackendNotFound', message)
+  }
+  const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
+  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), endpoints }
+}
+
+function resolveBackendObject(
+  key: BackendKey,
+  target: BackendTarget,
+  { reads, backends }: BackendContext,
+): BackendNode {
+  const backend = reads.get(backends, namespacedName(target.namespace, target.name))
+  if (!backend) return unresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
+  const protocol = (backend.spec.appProtocols ?? []).map(protocolOf).find((p) => p !== 'http1') ?? 'http1'
+  const fixed: StaticEndpoint[] = []
+  const names: { hostname: string; port: number }[] = []
+  for (const endpoint of backend.spec.endpoints ?? []) {
+    if (endpoint.ip) fixed.push({ type: 'ip', address: endpoint.ip.address, port: endpoint.ip.port })
+    else if (endpoint.unix) fixed.push({ type: 'unix', path: endpoint.unix.path })
+    else if (endpoint.fqdn) names.push({ hostname: endpoint.fqdn.hostname, port: endpoint.fqdn.port })
+  }
+  if (names.length > 0 && fixed.length > 0) {
+    const message = `Backend "${target.name}" mixes names with addresses: make two Backends of it`
+    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+  }
+  const endpoints: EndpointSource =
+    names.length > 0 ? { type: 'dns', endpoints: names } : { type: 'static', endpoints: fixed }
+  return { key, target, state: 'resolved', protocol, endpoints }
+}

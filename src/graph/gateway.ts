@@ -1,0 +1,49 @@
+import type { Collection } from '../collections/collection.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
+import type { Gateway } from '../gatewayapi/objects/gateway.ts'
+import { type GatewayClassNode, type ProxyProfile, readProfile } from './gateway-class.ts'
+import { type ListenerContext, type ListenerNode, rejectConflicts, resolveListener } from './listener.ts'
+import type { Problem } from './problem.ts'
+
+/** A Gateway of a class of ours. Its key is also the scope of its proxies' Envoy resources. */
+export interface GatewayNode {
+  readonly key: NamespacedName
+  readonly source: Gateway
+  readonly profile: ProxyProfile
+  readonly listeners: readonly ListenerNode[]
+  readonly problems: readonly Problem[]
+}
+
+export interface GatewayContext extends ListenerContext {
+  readonly classes: Collection<NamespacedName, GatewayClassNode>
+  readonly configMaps: Collection<NamespacedName, ConfigMap>
+}
+
+const addressTypes = ['IPAddress', 'Hostname']
+
+/** Judges a Gateway and its listeners. One of a foreign or unknown class yields nothing. */
+export function resolveGateway(source: Gateway, context: GatewayContext): GatewayNode | undefined {
+  const { reads, classes, configMaps } = context
+  const gatewayClass = reads.get(classes, namespacedName('', source.spec.gatewayClassName))
+  if (!gatewayClass) return undefined
+  const key = namespacedName(source.metadata.namespace, source.metadata.name)
+  const problems: Problem[] = []
+  const parameters = source.spec.infrastructure?.parametersRef
+  let profile = gatewayClass.profile
+  if (parameters) {
+    const read = readProfile(parameters, source.metadata.namespace, reads, configMaps, profile)
+    if ('profile' in read) profile = read.profile
+    else {
+      const path = 'spec.infrastructure.parametersRef'
+      problems.push({ on: 'Accepted', reason: 'InvalidParameters', message: read.error, path })
+    }
+  }
+  for (const [index, { type }] of (source.spec.addresses ?? []).entries()) {
+    if (addressTypes.includes(type)) continue
+    const message = `address type ${type} is not supported: use ${addressTypes.join(' or ')}`
+    problems.push({ on: 'Accepted', reason: 'UnsupportedAddress', message, path: `spec.addresses[${index}].type` })
+  }
+  const listeners = source.spec.listeners.map((spec, index) => resolveListener(key, index, spec, context))
+  return { key, source, profile, listeners: rejectConflicts(listeners), problems }
+}

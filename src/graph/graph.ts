@@ -1,0 +1,99 @@
+import type { Collection, Index } from '../collections/collection.ts'
+import type { Scheduler } from '../collections/scheduler.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
+import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
+import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
+import { parseCertificate } from './certificate.ts'
+import { type GatewayNode, resolveGateway } from './gateway.ts'
+import type { GatewayBinding } from './gateway-binding.ts'
+import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
+import { backendKeysOf, type HTTPRouteNode, resolveHTTPRoute } from './http-route.ts'
+import type { ListenerKey, ListenerNode } from './listener.ts'
+import { attachRoute, type RouteAttachment, type RouteParentNode, viewAsParent } from './route-attachment.ts'
+import type { GraphSources } from './sources.ts'
+
+/** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
+export interface Graph {
+  readonly gatewayClasses: Collection<NamespacedName, GatewayClassNode>
+  readonly gateways: Collection<NamespacedName, GatewayNode>
+  readonly listeners: Collection<ListenerKey, ListenerNode>
+  readonly listenersByGateway: Index<NamespacedName, ListenerKey, ListenerNode>
+  readonly httpRoutes: Collection<NamespacedName, HTTPRouteNode>
+  readonly routeParents: Collection<string, RouteParentNode>
+  readonly routeParentsByRoute: Index<NamespacedName, string, RouteParentNode>
+  readonly attachments: Collection<string, RouteAttachment>
+  readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
+  readonly backends: Collection<BackendKey, BackendNode>
+  /** By "namespace/service". */
+  readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
+  readonly bindings: Collection<NamespacedName, GatewayBinding>
+}
+
+export interface GraphOptions {
+  /** The controllerNames of the GatewayClasses that are ours. */
+  readonly controllerNames: ReadonlySet<string>
+}
+
+/** Wires the derivations. Each reads only what stands above it. */
+export function createGraph(scheduler: Scheduler, sources: GraphSources, { controllerNames }: GraphOptions): Graph {
+  const grants = scheduler.index('ReferenceGrants by namespace', sources.referenceGrants, (g) => [g.metadata.namespace])
+  const endpointSlicesByService = scheduler.index('EndpointSlices by Service', sources.endpointSlices, (slice) => {
+    const service = slice.metadata.labels[serviceNameLabel]
+    return service === undefined ? [] : [namespacedName(slice.metadata.namespace, service)]
+  })
+
+  const gatewayClasses = scheduler.derive('GatewayClassNode', sources.gatewayClasses, (gatewayClass, reads) =>
+    resolveGatewayClass(gatewayClass, reads, controllerNames, sources.configMaps),
+  )
+  const certificates = scheduler.derive('CertificateState', sources.secrets, (secret, _reads, key) => {
+    if (secret.type !== 'kubernetes.io/tls') return undefined
+    const empty = new Uint8Array()
+    return parseCertificate(
+      key,
+      decodeSecretValue(secret, 'tls.crt') ?? empty,
+      decodeSecretValue(secret, 'tls.key') ?? empty,
+    )
+  })
+  const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
+    resolveGateway(gateway, { reads, grants, certificates, classes: gatewayClasses, configMaps: sources.configMaps }),
+  )
+  const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
+    gateway.listeners.map((listener) => [listener.key, listener] as const),
+  )
+  const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
+  const parents = scheduler.derive('ParentNode', gateways, viewAsParent)
+
+  const backendReferences = scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf)
+  const backends = scheduler.group('BackendNode', backendReferences, (key, reads) =>
+    resolveBackend(key, { reads, services: sources.services, backends: sources.backends }),
+  )
+  const httpRoutes = scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
+    resolveHTTPRoute(route, { reads, grants, backends }),
+  )
+  const routeParents = scheduler.deriveMany('RouteParentNode', httpRoutes, (route, reads) =>
+    attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+  )
+  const routeParentsByRoute = scheduler.index('RouteParentNodes by route', routeParents, (p) => [p.route])
+  const attachments = scheduler.deriveMany('RouteAttachment', httpRoutes, (route, reads) => {
+    // Several parentRefs may lead to one listener; the route is there once.
+    const parentsOfRoute = reads.lookup(routeParentsByRoute, route.key)
+    return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
+  })
+  const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
+
+  return {
+    gatewayClasses,
+    gateways,
+    listeners,
+    listenersByGateway,
+    httpRoutes,
+    routeParents,
+    routeParentsByRoute,
+    attachments,
+    attachmentsByListener,
+    backends,
+    endpointSlicesByService,
+    bindings: sources.bindings,
+  }
+}

@@ -1,0 +1,196 @@
+import type { Collection, Reads } from '../collections/collection.ts'
+import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-selector.ts'
+import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
+import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import type { CertificateNode, CertificateState } from './certificate.ts'
+import type { Problem } from './problem.ts'
+import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
+
+/** "namespace/gateway/listener". */
+export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
+
+export function listenerKey(gateway: NamespacedName, name: string): ListenerKey {
+  return `${gateway}/${name}` as ListenerKey
+}
+
+/** A kind of route, as in allowedRoutes.kinds and status.supportedKinds. */
+export interface RouteKind {
+  readonly group: string
+  readonly kind: string
+}
+
+/** Which namespaces' routes may attach. */
+export type AllowedNamespaces =
+  | { readonly from: 'All' | 'Same' | 'None' }
+  | { readonly from: 'Selector'; readonly selector: LabelSelector }
+
+export interface ListenerNode {
+  readonly key: ListenerKey
+  readonly gateway: NamespacedName
+  /** Position in the Gateway's list: names the field in messages. */
+  readonly index: number
+  readonly name: string
+  /** The port that users see; the proxy may bind another one (see GatewayBinding). */
+  readonly port: number
+  readonly protocol: string
+  /** Lower case; '' stands for every hostname. */
+  readonly hostname: string
+  /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
+  readonly certificates: readonly CertificateNode[]
+  readonly supportedKinds: readonly RouteKind[]
+  readonly allowedNamespaces: AllowedNamespaces
+  /**
+   * accepted: serves traffic. attachable: routes attach and are counted, but it cannot serve (e.g. no
+   * usable certificate). rejected: nothing attaches (conflict, unsupported protocol).
+   */
+  readonly verdict: 'accepted' | 'attachable' | 'rejected'
+  readonly problems: readonly Problem[]
+}
+
+/** Which kinds of route each protocol can carry. */
+const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
+  ['HTTP', ['HTTPRoute']],
+  ['HTTPS', ['HTTPRoute']],
+])
+
+export interface ListenerContext {
+  readonly reads: Reads
+  readonly grants: ReferenceGrantIndex
+  readonly certificates: Collection<NamespacedName, CertificateState>
+}
+
+/** Judges one listener by itself; {@link rejectConflicts} then compares it with its neighbours. */
+export function resolveListener(
+  gateway: NamespacedName,
+  index: number,
+  spec: ListenerSpec,
+  context: ListenerContext,
+): ListenerNode {
+  const path = `spec.listeners[${index}]`
+  const base = {
+    key: listenerKey(gateway, spec.name),
+    gateway,
+    index,
+    name: spec.name,
+    port: spec.port,
+    protocol: spec.protocol,
+    hostname: (spec.hostname ?? '').toLowerCase(),
+  }
+  const supported = kindsOfProtocol.get(spec.protocol)
+  if (!supported) {
+    const message = `protocol ${spec.protocol} is not supported: use ${[...kindsOfProtocol.keys()].join(' or ')}`
+    const problem = { on: 'Accepted', reason: 'UnsupportedProtocol', message, path: `${path}.protocol` }
+    return {
+      ...base,
+      certificates: [],
+      supportedKinds: [],
+      allowedNamespaces: { from: 'None' },
+      verdict: 'rejected',
+      problems: [problem],
+    }
+  }
+  const kinds = resolveKinds(spec, supported, path)
+  const namespaces = resolveNamespaces(spec, path)
+  const certificates = spec.protocol === 'HTTPS' ? resolveCertificates(gateway, spec, path, context) : undefined
+  const serves = kinds.supportedKinds.length > 0 && (certificates === undefined || certificates.certificates.length > 0)
+  return {
+    ...base,
+    certificates: certificates?.certificates ?? [],
+    supportedKinds: kinds.supportedKinds,
+    allowedNamespaces: namespaces.allowedNamespaces,
+    verdict: serves ? 'accepted' : 'attachable',
+    problems: [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])],
+  }
+}
+
+function resolveKinds(spec: ListenerSpec, supported: readonly string[], path: string) {
+  const requested = spec.allowedRoutes.kinds ?? []
+  if (requested.length === 0)
+    return { supportedKinds: supported.map((kind) => ({ group: gatewayGroup, kind })), problems: [] }
+  const supportedKinds: RouteKind[] = []
+  const problems: Problem[] = []
+  for (const [index, { group, kind }] of requested.entries()) {
+    if (group === gatewayGroup && supported.includes(kind)) supportedKinds.push({ group, kind })
+    else
+      problems.push({
+        on: 'ResolvedRefs',
+        reason: 'InvalidRouteKinds',
+        message: `kind ${kind}${group === gatewayGroup ? '' : ` of group "${group}"`} cannot attach to a listener of protocol ${spec.protocol}: use ${supported.join(' or ')}`,
+        path: `${path}.allowedRoutes.kinds[${index}]`,
+      })
+  }
+  return { supportedKinds, problems }
+}
+
+function resolveNamespaces(spec: ListenerSpec, path: string) {
+  const { from, selector } = spec.allowedRoutes.namespaces
+  if (from !== 'Selector') return { allowedNamespaces: { from }, problems: [] }
+  const error = selector ? checkLabelSelector(selector) : 'a selector is required with from: Selector'
+  if (!error) return { allowedNamespaces: { from, selector: selector as LabelSelector }, problems: [] }
+  // A selector that cannot be read selects nothing; it must not fall back to a wider choice.
+  const problem = {
+    on: 'Accepted',
+    reason: 'Invalid',
+    message: error,
+    path: `${path}.allowedRoutes.namespaces.selector`,
+  }
+  return { allowedNamespaces: { from: 'None' as const }, problems: [problem] }
+}
+
+function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: string, context: ListenerContext) {
+  const { namespace } = splitNamespacedName(gateway)
+  const certificates: CertificateNode[] = []
+  const problems: Problem[] = []
+  const report = (reason: string, message: string, field: string) =>
+    problems.push({ on: 'ResolvedRefs', reason, message, path: `${path}.${field}` })
+  if (spec.tls?.mode === 'Passthrough')
+    report('InvalidCertificateRef', 'an HTTPS listener terminates TLS: use mode Terminate', 'tls.mode')
+  const refs = spec.tls?.certificateRefs ?? []
+  if (refs.length === 0)
+    report('InvalidCertificateRef', 'an HTTPS listener needs a certificate: name a Secret', 'tls.certificateRefs')
+  for (const [index, ref] of refs.entries()) {
+    const field = `tls.certificateRefs[${index}]`
+    const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
+    if (ref.group !== '' || ref.kind !== 'Secret') {
+      report('InvalidCertificateRef', `certificates come from Secrets: a ${ref.kind} is not supported`, field)
+      continue
+    }
+    const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
+    const from = { group: gatewayGroup, kind: 'Gateway', namespace }
+    if (!isReferencePermitted(context.reads, context.grants, from, target)) {
+      const fix = `add a ReferenceGrant in namespace ${target.namespace} from Gateway in ${namespace} to Secret`
+      report('RefNotPermitted', `${name} may not be referred to from namespace ${namespace}: ${fix}`, field)
+      continue
+    }
+    const state = context.reads.get(context.certificates, namespacedName(target.namespace, ref.name))
+    if (!state) report('InvalidCertificateRef', `${name} not found`, field)
+    else if (state.state === 'malformed') report('InvalidCertificateRef', `${name} ${state.message}`, field)
+    else if (spec.tls?.mode !== 'Passthrough') certificates.push(state.certificate)
+  }
+  return { certificates, problems }
+}
+
+/**
+ * Rejects listeners that cannot be told apart on one port: different protocols, or the same hostname.
+ * All of a conflicting group lose, because the specification knows no winner within one Gateway.
+ */
+export function rejectConflicts(listeners: readonly ListenerNode[]): ListenerNode[] {
+  return listeners.map((listener) => {
+    if (listener.verdict === 'rejected') return listener
+    const neighbours = listeners.filter((l) => l !== listener && l.verdict !== 'rejected' && l.port === listener.port)
+    const otherProtocol = neighbours.find((l) => l.protocol !== listener.protocol)
+    const sameHostname = neighbours.find((l) => l.protocol === listener.protocol && l.hostname === listener.hostname)
+    const [reason, message] = otherProtocol
+      ? [
+          'ProtocolConflict',
+          `port ${listener.port} has protocol ${otherProtocol.protocol} in listener "${otherProtocol.name}": use another port`,
+        ]
+      : sameHostname
+        ? ['HostnameConflict', `listener "${sameHostname.name}" has the same port and hostname: change one of them`]
+        : []
+    if (!reason || !message) return listener
+    const problem = { on: 'Conflicted', reason, message, path: `spec.listeners[${listener.index}]` }
+    return { ...listener, verdict: 'rejected' as const, problems: [...listener.problems, problem] }
+  })
+}

@@ -1,0 +1,16 @@
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
+
+/** What the proxies of a Gateway have made of one of its ports. */
+export interface PortProgramming {
+  readonly gateway: NamespacedName
+  readonly port: number
+  /** programmed: a connected proxy has accepted exactly the current listener, and a version of each of its tables. unknown: no proxy can be asked (offline). */
+  readonly state: 'programmed' | 'pending' | 'rejected' | 'unknown'
+  /** Why not, for people; '' when programmed. */
+  readonly message: string
+}
+
+/** The key of a {@link PortProgramming}. */
+export function portKey(gateway: NamespacedName, port: number): string {
+  return `${gateway}/${port}`
+}

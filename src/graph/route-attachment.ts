@@ -1,0 +1,166 @@
+import type { Collection, Reads } from '../collections/collection.ts'
+import { type HostnameIntersection, intersectHostnames } from '../gatewayapi/hostname.ts'
+import { matchesLabels } from '../gatewayapi/label-selector.ts'
+import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import type { Namespace } from '../gatewayapi/objects/namespace.ts'
+import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/reference.ts'
+import type { GatewayNode } from './gateway.ts'
+import type { HTTPRouteNode } from './http-route.ts'
+import type { ListenerKey, ListenerNode } from './listener.ts'
+import type { Problem } from './problem.ts'
+
+/** One parentRef of a route that names a Gateway of ours: the unit of status.parents. */
+export interface RouteParentNode {
+  readonly key: string
+  readonly route: NamespacedName
+  readonly routeKind: string
+  /** Position in spec.parentRefs. */
+  readonly index: number
+  readonly gateway: NamespacedName
+  /** Listeners that it attached to. */
+  readonly attachments: readonly RouteAttachment[]
+  readonly problems: readonly Problem[]
+}
+
+/** A route on a listener: the unit of translation and of attachedRoutes. */
+export interface RouteAttachment {
+  /** "HTTPRoute/namespace/name/" and the listener's key: a route is once on a listener, whatever led it there. */
+  readonly key: string
+  readonly gateway: NamespacedName
+  readonly listener: ListenerKey
+  readonly route: HTTPRouteNode
+  /** Never empty. */
+  readonly hostnames: readonly HostnameIntersection[]
+}
+
+/** What attachment depends on of a listener: a rotated certificate must not make every route attach again. */
+export type AttachableListener = Pick<
+  ListenerNode,
+  'key' | 'name' | 'port' | 'protocol' | 'hostname' | 'supportedKinds' | 'allowedNamespaces' | 'verdict'
+>
+
+/** The part of a Gateway that routes see. */
+export interface ParentNode {
+  readonly key: NamespacedName
+  readonly listeners: readonly AttachableListener[]
+}
+
+export function viewAsParent(gateway: GatewayNode): ParentNode {
+  return {
+    key: gateway.key,
+    listeners: gateway.listeners.map(
+      ({ key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }): AttachableListener => ({
+        key,
+        name,
+        port,
+        protocol,
+        hostname,
+        supportedKinds,
+        allowedNamespaces,
+        verdict,
+      }),
+    ),
+  }
+}
+
+export interface AttachContext {
+  readonly reads: Reads
+  readonly parents: Collection<NamespacedName, ParentNode>
+  readonly namespaces: Collection<NamespacedName, Namespace>
+}
+
+const routeKind = 'HTTPRoute'
+
+/** Attaches a route to each Gateway of ours that it names. Other parents yield nothing: their status is not ours. */
+export function attachRoute(route: HTTPRouteNode, context: AttachContext): RouteParentNode[] {
+  const { namespace } = route.source.metadata
+  const nodes: RouteParentNode[] = []
+  for (const [index, ref] of (route.source.spec.parentRefs ?? []).entries()) {
+    if (ref.group !== gatewayGroup || ref.kind !== 'Gateway') continue
+    const parent = context.reads.get(context.parents, namespacedName(ref.namespace ?? namespace, ref.name))
+    if (parent) nodes.push(attachToParent(route, ref, index, parent, context))
+  }
+  return nodes
+}
+
+function attachToParent(
+  route: HTTPRouteNode,
+  ref: ParentReference,
+  index: number,
+  parent: ParentNode,
+  context: AttachContext,
+): RouteParentNode {
+  const key = `${routeKind}/${route.key}/${index}`
+  const attachments: RouteAttachment[] = []
+  const refusals: Problem[] = []
+  const refuse = (reason: string, message: string) =>
+    refusals.push({ on: 'Accepted', reason, message, path: `spec.parentRefs[${index}]` })
+  const candidates = parent.listeners.filter(
+    (l) =>
+      (ref.sectionName === undefined || l.name === ref.sectionName) && (ref.port === undefined || l.port === ref.port),
+  )
+  if (candidates.length === 0) refuse('NoMatchingParent', describeMissingListener(ref, parent))
+  for (const listener of candidates) {
+    const refusal = checkListener(route, listener, parent, context)
+    if (refusal) {
+      refuse(refusal.reason, refusal.message)
+      continue
+    }
+    const hostnames = intersectHostnames(listener.hostname, route.hostnames)
+    if (hostnames.length === 0) {
+      const message = `no hostname of the route is within "${listener.hostname}" of listener "${listener.name}"`
+      refuse('NoMatchingListenerHostname', message)
+      continue
+    }
+    const attachment = {
+      key: `${routeKind}/${route.key}/${listener.key}`,
+      gateway: parent.key,
+      listener: listener.key,
+      route,
+      hostnames,
+    }
+    attachments.push(attachment)
+  }
+  // A route that reaches one of several listeners is accepted; refusals count only when nothing is left.
+  const problems = attachments.length > 0 ? [] : refusals
+  return { key, route: route.key, routeKind, index, gateway: parent.key, attachments, problems }
+}
+
+function describeMissingListener(ref: ParentReference, parent: ParentNode): string {
+  const wanted = [
+    ...(ref.sectionName === undefined ? [] : [`named "${ref.sectionName}"`]),
+    ...(ref.port === undefined ? [] : [`on port ${ref.port}`]),
+  ].join(' ')
+  const known = parent.listeners.map((l) => `"${l.name}" on port ${l.port}`).join(', ')
+  return `Gateway "${parent.key}" has no listener ${wanted}: it has ${known}`
+}
+
+function checkListener(
+  route: HTTPRouteNode,
+  listener: AttachableListener,
+  parent: ParentNode,
+  { reads, namespaces }: AttachContext,
+): { reason: string; message: string } | undefined {
+  if (listener.verdict === 'rejected')
+    return {
+      reason: 'NoMatchingParent',
+      message: `listener "${listener.name}" of Gateway "${parent.key}" is not accepted itself`,
+    }
+  if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === routeKind))
+    return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${routeKind}` }
+  const { namespace } = route.source.metadata
+  const allowed = listener.allowedNamespaces
+  const refused = (which: string) => ({
+    reason: 'NotAllowedByListeners',
+    message: `listener "${listener.name}" allows no routes from namespace ${namespace}: ${which}`,
+  })
+  if (allowed.from === 'None') return refused('it allows none')
+  if (allowed.from === 'Same' && namespace !== splitNamespacedName(parent.key).namespace)
+    return refused('it allows only those of its own (allowedRoutes.namespaces.from: Same)')
+  if (allowed.from === 'Selector') {
+    const labels = reads.get(namespaces, namespacedName('', namespace))?.metadata.labels
+    if (!labels || !matchesLabels(allowed.selector, labels))
+      return refused('its labels do not match allowedRoutes.namespaces.selector')
+  }
+  return undefined
+}

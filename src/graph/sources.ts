@@ -1,0 +1,31 @@
+import type { Collection } from '../collections/collection.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { Backend } from '../gatewayapi/objects/backend.ts'
+import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
+import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
+import type { Gateway } from '../gatewayapi/objects/gateway.ts'
+import type { GatewayClass } from '../gatewayapi/objects/gateway-class.ts'
+import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
+import type { Namespace } from '../gatewayapi/objects/namespace.ts'
+import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
+import type { Secret } from '../gatewayapi/objects/secret.ts'
+import type { Service } from '../gatewayapi/objects/service.ts'
+import type { GatewayBinding } from './gateway-binding.ts'
+
+type Objects<T> = Collection<NamespacedName, T>
+
+/** What the graph is made from: the user's objects as received, and what is known of the proxies. */
+export interface GraphSources {
+  readonly gatewayClasses: Objects<GatewayClass>
+  readonly gateways: Objects<Gateway>
+  readonly httpRoutes: Objects<HTTPRoute>
+  readonly referenceGrants: Objects<ReferenceGrant>
+  readonly services: Objects<Service>
+  readonly endpointSlices: Objects<EndpointSlice>
+  readonly secrets: Objects<Secret>
+  readonly configMaps: Objects<ConfigMap>
+  readonly namespaces: Objects<Namespace>
+  readonly backends: Objects<Backend>
+  /** By Gateway. */
+  readonly bindings: Objects<GatewayBinding>
+}

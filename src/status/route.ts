@@ -1,0 +1,61 @@
+import type { ParentReference } from '../gatewayapi/objects/reference.ts'
+import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { RouteParentNode } from '../graph/route-attachment.ts'
+import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
+
+/** One of our entries in status.parents. */
+export interface RouteParentStatus {
+  readonly parentRef: ParentReference
+  readonly controllerName: string
+  readonly conditions: readonly Condition[]
+}
+
+export interface RouteStatus {
+  readonly parents: readonly RouteParentStatus[]
+}
+
+const rules: readonly ConditionRule[] = [
+  {
+    type: 'Accepted',
+    success: { status: 'True', reason: 'Accepted', message: 'The route is attached' },
+    rank: ['UnsupportedValue', 'NoMatchingListenerHostname', 'NotAllowedByListeners', 'NoMatchingParent'],
+  },
+  {
+    type: 'ResolvedRefs',
+    success: { status: 'True', reason: 'ResolvedRefs', message: 'All references are resolved' },
+    rank: ['RefNotPermitted', 'InvalidKind', 'BackendNotFound', 'UnsupportedProtocol', 'UnsupportedValue'],
+  },
+  {
+    type: 'PartiallyInvalid',
+    success: { status: 'False', reason: 'Valid', message: '' },
+    rank: ['UnsupportedValue'],
+    optional: true,
+  },
+]
+
+/** Status of a route towards each parent that is ours, in the order of its parentRefs. */
+export function deriveRouteStatus(
+  route: HTTPRouteNode,
+  parents: readonly RouteParentNode[],
+  controllerName: string,
+): RouteStatus | undefined {
+  if (parents.length === 0) return undefined
+  const generation = route.source.metadata.generation ?? 0
+  // With a single rule the path says nothing that the reader does not see.
+  const withPaths = route.source.spec.rules.length > 1
+  const refs = route.source.spec.parentRefs ?? []
+  const statuses: RouteParentStatus[] = []
+  for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
+    const parentRef = refs[parent.index]
+    if (!parentRef) continue
+    const problems = [...parent.problems, ...route.problems]
+    const conditions = buildConditions(rules, problems, generation, withPaths)
+    statuses.push({ parentRef, controllerName, conditions: markDroppedRules(conditions) })
+  }
+  return { parents: statuses }
+}
+
+/** The specification wants this message to begin with what was done about it. */
+function markDroppedRules(conditions: Condition[]): Condition[] {
+  return conditions.map((c) => (c.type === 'PartiallyInvalid' ? { ...c, message: `Dropped Rule: ${c.message}` } : c))
+}

@@ -1,0 +1,118 @@
+import protobuf from 'protobufjs/minimal.js'
+import type { EnvoyResource } from './resource.ts'
+
+/**
+ * A response as the pieces that make it up. The pieces are shared among streams and copied into one
+ * buffer only when the transport takes the message, so that a message that waits costs next to nothing.
+ */
+export interface WireMessage {
+  readonly parts: readonly Uint8Array[]
+  readonly byteLength: number
+}
+
+/** Field numbers of DeltaDiscoveryResponse, DiscoveryResponse, Resource and Any. */
+const lengthDelimited = 2
+const tag = (field: number): number => (field << 3) | lengthDelimited
+
+const deltaHeads = new WeakMap<EnvoyResource, Uint8Array>()
+const sotwHeads = new WeakMap<EnvoyResource, Uint8Array>()
+
+function varintSize(value: number): number {
+  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5
+}
+
+/** `Any{type_url, value}` up to its value, which follows as the resource's own bytes. */
+function writeAnyHead(writer: protobuf.Writer, resource: EnvoyResource): void {
+  writer.uint32(tag(1)).string(resource.typeUrl).uint32(tag(2)).uint32(resource.bytes.length)
+}
+
+function anySize(resource: EnvoyResource): number {
+  const typeUrl = Buffer.byteLength(resource.typeUrl)
+  return 1 + varintSize(typeUrl) + typeUrl + 1 + varintSize(resource.bytes.length) + resource.bytes.length
+}
+
+/** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, without the value at its end. */
+function deltaHead(resource: EnvoyResource): Uint8Array {
+  let head = deltaHeads.get(resource)
+  if (head === undefined) {
+    const any = anySize(resource)
+    const front = protobuf.Writer.create().uint32(tag(1)).string(resource.version).uint32(tag(3)).string(resource.name)
+    const frontBytes = front.uint32(tag(2)).uint32(any).finish()
+    const writer = protobuf.Writer.create()
+    writer.uint32(tag(2)).uint32(frontBytes.length + any)
+    const start = writer.finish()
+    const anyWriter = protobuf.Writer.create()
+    writeAnyHead(anyWriter, resource)
+    head = Buffer.concat([start, frontBytes, anyWriter.finish()])
+    deltaHeads.set(resource, head)
+  }
+  return head
+}
+
+/** `resources` (2) of DiscoveryResponse: Any, without the value at its end. */
+function sotwHead(resource: EnvoyResource): Uint8Array {
+  let head = sotwHeads.get(resource)
+  if (head === undefined) {
+    const writer = protobuf.Writer.create()
+    writer.uint32(tag(2)).uint32(anySize(resource))
+    writeAnyHead(writer, resource)
+    head = writer.finish()
+    sotwHeads.set(resource, head)
+  }
+  return head
+}
+
+function join(
+  front: Uint8Array,
+  resources: readonly EnvoyResource[],
+  head: (r: EnvoyResource) => Uint8Array,
+): WireMessage {
+  const parts: Uint8Array[] = [front]
+  let byteLength = front.length
+  for (const resource of resources) {
+    const start = head(resource)
+    parts.push(start, resource.bytes)
+    byteLength += start.length + resource.bytes.length
+  }
+  return { parts, byteLength }
+}
+
+/** What one resource adds to a message, to a few bytes. */
+export function wireSize(resource: EnvoyResource): number {
+  return resource.bytes.length + resource.typeUrl.length + resource.name.length + resource.version.length + 24
+}
+
+export interface DeltaResponse {
+  readonly typeUrl: string
+  readonly nonce: string
+  readonly resources: readonly EnvoyResource[]
+  readonly removed: readonly string[]
+}
+
+/** `DeltaDiscoveryResponse{type_url = 4, nonce = 5, removed_resources = 6, resources = 2}`. */
+export function encodeDeltaResponse(response: DeltaResponse): WireMessage {
+  const writer = protobuf.Writer.create()
+  writer.uint32(tag(4)).string(response.typeUrl).uint32(tag(5)).string(response.nonce)
+  for (const name of response.removed) writer.uint32(tag(6)).string(name)
+  return join(writer.finish(), response.resources, deltaHead)
+}
+
+export interface SotwResponse {
+  readonly typeUrl: string
+  readonly nonce: string
+  readonly version: string
+  readonly resources: readonly EnvoyResource[]
+}
+
+/** `DiscoveryResponse{version_info = 1, type_url = 4, nonce = 5, resources = 2}`. */
+export function encodeSotwResponse(response: SotwResponse): WireMessage {
+  const writer = protobuf.Writer.create()
+  writer.uint32(tag(1)).string(response.version).uint32(tag(4)).string(response.typeUrl)
+  writer.uint32(tag(5)).string(response.nonce)
+  return join(writer.finish(), response.resources, sotwHead)
+}
+
+/** The one copy that a message costs. */
+export function flattenMessage(message: WireMessage): Buffer {
+  return Buffer.concat(message.parts, message.byteLength)
+}

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that start stock Envoy share two cores and real ports with nothing else. */
+const envoyTests = ['src/**/*.envoy.test.ts']
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.ts'],
+          exclude: envoyTests,
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'envoy',
+          include: envoyTests,
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
