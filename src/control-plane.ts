@@ -11,7 +11,8 @@ import type { GraphSources } from './graph/sources.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
-import { createXdsServer, type XdsServer } from './xds/server.ts'
+import { createXdsServer } from './xds/server.ts'
+import type { XdsServer } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */

@@ -1,6 +1,6 @@
 import { Bucket, type Edit } from './bucket.ts'
 import type { Collection, Index } from './collection.ts'
-import { countFew, type Few, forEachOfFew } from './few.ts'
+import { type Few, forEachOfFew } from './few.ts'
 import { type CollectionNode, Node, type NodePlace, type Reference, type Retained } from './node.ts'
 import type { Watch } from './watch.ts'
 
@@ -65,11 +65,11 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   /** The buckets where the value belongs, each once; undefined if that cannot be told, so that it stays where it is. */
   #place(key: K, value: V | undefined): Bucket<V>[] | undefined {
-    const wanted: I[] = []
+    let wanted: readonly I[] = []
     if (value !== undefined) {
       this.computations++
       try {
-        wanted.push(...this.#keysOf(value, key))
+        wanted = [...this.#keysOf(value, key)]
       } catch (error) {
         this.noteFailure(key, error)
         return undefined
@@ -129,6 +129,6 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   override tally(retained: Retained): void {
     super.tally(retained)
     retained.buckets += this.#buckets.size
-    for (const buckets of this.#places.values()) retained.members += Math.min(1, countFew(buckets))
+    retained.members += this.#places.size
   }
 }

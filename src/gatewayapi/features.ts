@@ -21,7 +21,7 @@ function rows(level: Feature['level'], prefix: string, list: readonly Row[]): Fe
   }))
 }
 
-/** Every feature but those of service meshes, which Gatewright does not serve. */
+/** Every feature, those of service meshes too, which Gatewright does not serve. */
 export const features: readonly Feature[] = [
   ...rows('core', '', [
     ['Gateway', 'claimed'],
@@ -85,6 +85,18 @@ export const features: readonly Feature[] = [
     ['RetryConnectionError'],
     ['BackendURLRewrite'],
   ]),
+  ...rows('core', '', [['Mesh']]),
+  ...rows('extended', 'Mesh', [
+    ['ClusterIPMatching'],
+    ['ConsumerRoute'],
+    ['HTTPRouteRewritePath'],
+    ['HTTPRouteSchemeRedirect'],
+    ['HTTPRouteRedirectPort'],
+    ['HTTPRouteRedirectPath'],
+    ['HTTPRouteBackendRequestHeaderModification'],
+    ['HTTPRouteQueryParamMatching'],
+    ['HTTPRouteNamedRouteRule'],
+  ]),
 ]
 
 /**
@@ -97,3 +109,6 @@ export function supportedFeatureNames(channel: Feature['channel'] = 'standard'):
     .map((feature) => feature.name)
     .sort()
 }
+
+/** What is claimed where objects are checked by our own schemas, which have the experimental fields. */
+export const claimedFeatures: readonly string[] = supportedFeatureNames('experimental')

@@ -33,7 +33,7 @@ export function checkRegularExpression(pattern: string): string | undefined {
 /** Bytes of UTF-8 make one instruction each: what one character outside ASCII may cost. */
 const wideCost = 4
 /** Any character at all, or all but a few: an instruction for each form of UTF-8 sequence. */
-const anyCost = 12
+const anyCost = 9
 /** The largest Unicode class, with some room for later versions of Unicode. */
 const unicodeClassCost = 1250
 /** Without case, "k" is also "K" and the Kelvin sign. */
@@ -57,7 +57,11 @@ export function estimateProgramSize(pattern: string): number {
   let at = 0
   while (at < pattern.length) {
     const character = pattern[at] as string
-    if (character === '(') {
+    const flags = character === '(' ? /^\(\?[-a-zA-Z]{1,16}\)/.exec(pattern.slice(at, at + 20)) : null
+    if (flags) {
+      // No group: a repeat after it applies to what stands before it.
+      at += flags[0].length
+    } else if (character === '(') {
       outer.push(total)
       total = 0
       last = 0
@@ -115,7 +119,7 @@ function estimateClass(pattern: string, start: number, fold: number): [cost: num
       at = end
     } else {
       const posix = pattern.startsWith('[:', at) ? pattern.indexOf(':]', at) : -1
-      cost += posix >= 0 ? 4 * fold : (character > '\x7f' ? wideCost * 2 : 1) * fold
+      cost += posix >= 0 ? (anyCost + 4) * fold : (character > '\x7f' ? wideCost * 2 : 1) * fold
       at = posix >= 0 ? posix + 2 : at + 1
     }
   }

@@ -26,8 +26,9 @@ export function backendKey(target: BackendTarget): BackendKey {
 
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
-  const [group = '', kind = '', namespace = '', name = '', port = '0'] = key.split('/')
-  return { group, kind, namespace, name, port: Number(port) }
+  const [group = '', kind = '', namespace = '', ...rest] = key.split('/')
+  // A reference may have any name, also one with a slash, which then stands for nothing.
+  return { group, kind, namespace, name: rest.slice(0, -1).join('/'), port: Number(rest.at(-1)) }
 }
 
 /** How Envoy speaks to a backend. From the Service port's appProtocol (GEP-1911) or the kind of route. */
@@ -100,10 +101,13 @@ function unresolved(
   return { key, target, state, protocol: 'http1', endpoints: { type: 'static', endpoints: [] }, problem }
 }
 
-/** Kubernetes' own application protocols that an HTTP backend may have (GEP-1911); others are left to the user. */
+/** Application protocols of Services (GEP-1911) and of Backends; others are left to the user. */
 function protocolOf(appProtocol: string | undefined): BackendProtocol {
-  return appProtocol === 'kubernetes.io/h2c' ? 'h2c' : 'http1'
+  return appProtocol === 'kubernetes.io/h2c' || appProtocol === `${backendGroup}/h2c` ? 'h2c' : 'http1'
 }
+
+/** TLS towards backends is not there yet, and sending in the clear what should be encrypted is worse than an error. */
+const tlsProtocols = ['kubernetes.io/wss', `${backendGroup}/wss`]
 
 function resolveService(key: BackendKey, target: BackendTarget, { reads, services }: BackendContext): BackendNode {
   const service = reads.get(services, namespacedName(target.namespace, target.name))
@@ -118,6 +122,10 @@ function resolveService(key: BackendKey, target: BackendTarget, { reads, service
     const message = `Service "${target.name}" has no port ${target.port}`
     return unresolved(key, target, 'not-found', 'BackendNotFound', message)
   }
+  if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol)) {
+    const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and TLS towards backends is not supported`
+    return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
+  }
   const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
   return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), endpoints }
 }
@@ -129,6 +137,10 @@ function resolveBackendObject(
 ): BackendNode {
   const backend = reads.get(backends, namespacedName(target.namespace, target.name))
   if (!backend) return unresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
+  if (backend.spec.tls || (backend.spec.appProtocols ?? []).some((p) => tlsProtocols.includes(p))) {
+    const message = `Backend "${target.name}" asks for TLS, and TLS towards backends is not supported`
+    return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
+  }
   const protocol = (backend.spec.appProtocols ?? []).map(protocolOf).find((p) => p !== 'http1') ?? 'http1'
   const fixed: StaticEndpoint[] = []
   const names: { hostname: string; port: number }[] = []

@@ -44,6 +44,23 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
     const message = `address type ${type} is not supported: use ${addressTypes.join(' or ')}`
     problems.push({ on: 'Accepted', reason: 'UnsupportedAddress', message, path: `spec.addresses[${index}].type` })
   }
-  const listeners = source.spec.listeners.map((spec, index) => resolveListener(key, index, spec, context))
+  const listeners = source.spec.listeners
+    .map((spec, index) => resolveListener(key, index, spec, context))
+    .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
   return { key, source, profile, listeners: rejectConflicts(listeners), problems }
+}
+
+function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {
+  const frontend = spec.tls?.frontend
+  if (protocol !== 'HTTPS' || !frontend) return false
+  const ofPort = (frontend.perPort ?? []).find((p) => p.port === port)
+  return (ofPort ? ofPort.tls : frontend.default).validation !== undefined
+}
+
+/** Serving without the check would let everybody in whom the user wants to keep out. */
+function withholdListener(listener: ListenerNode): ListenerNode {
+  const message = 'validation of client certificates is not supported: remove it'
+  const problem = { on: 'Accepted', reason: 'UnsupportedValue', message, path: 'spec.tls.frontend' }
+  const verdict = listener.verdict === 'rejected' ? 'rejected' : 'attachable'
+  return { ...listener, verdict, problems: [...listener.problems, problem] }
 }

@@ -4,7 +4,7 @@ import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
-import { parseCertificate } from './certificate.ts'
+import { type CertificateState, parseCertificate } from './certificate.ts'
 import { type GatewayNode, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
@@ -46,8 +46,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   const gatewayClasses = scheduler.derive('GatewayClassNode', sources.gatewayClasses, (gatewayClass, reads) =>
     resolveGatewayClass(gatewayClass, reads, controllerNames, sources.configMaps),
   )
-  const certificates = scheduler.derive('CertificateState', sources.secrets, (secret, _reads, key) => {
-    if (secret.type !== 'kubernetes.io/tls') return undefined
+  const certificates = scheduler.derive('CertificateState', sources.secrets, (secret, _reads, key): CertificateState => {
+    if (secret.type !== 'kubernetes.io/tls')
+      return { state: 'malformed', message: `is of type ${secret.type}: use type kubernetes.io/tls` }
     const empty = new Uint8Array()
     return parseCertificate(
       key,

@@ -42,7 +42,7 @@ export interface ListenerNode {
   readonly allowedNamespaces: AllowedNamespaces
   /**
    * accepted: serves traffic. attachable: routes attach and are counted, but it cannot serve (e.g. no
-   * usable certificate). rejected: nothing attaches (conflict, unsupported protocol).
+   * usable certificate, a field that must not be ignored). rejected: nothing attaches (conflict, unsupported protocol).
    */
   readonly verdict: 'accepted' | 'attachable' | 'rejected'
   readonly problems: readonly Problem[]
@@ -93,14 +93,23 @@ export function resolveListener(
   const kinds = resolveKinds(spec, supported, path)
   const namespaces = resolveNamespaces(spec, path)
   const certificates = spec.protocol === 'HTTPS' ? resolveCertificates(gateway, spec, path, context) : undefined
-  const serves = kinds.supportedKinds.length > 0 && (certificates === undefined || certificates.certificates.length > 0)
+  const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
+  // Without them it might let everybody in.
+  if ((spec.filters?.requests ?? []).length > 0) {
+    const message = 'filters of listeners are not supported: attach them to routes'
+    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `${path}.filters` })
+  }
+  const serves =
+    kinds.supportedKinds.length > 0 &&
+    (certificates === undefined || certificates.certificates.length > 0) &&
+    !problems.some((p) => p.on === 'Accepted')
   return {
     ...base,
     certificates: certificates?.certificates ?? [],
     supportedKinds: kinds.supportedKinds,
     allowedNamespaces: namespaces.allowedNamespaces,
     verdict: serves ? 'accepted' : 'attachable',
-    problems: [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])],
+    problems,
   }
 }
 
@@ -131,7 +140,7 @@ function resolveNamespaces(spec: ListenerSpec, path: string) {
   // A selector that cannot be read selects nothing; it must not fall back to a wider choice.
   const problem = {
     on: 'Accepted',
-    reason: 'Invalid',
+    reason: 'UnsupportedValue',
     message: error,
     path: `${path}.allowedRoutes.namespaces.selector`,
   }

@@ -38,7 +38,7 @@ const listenerRules: readonly ConditionRule[] = [
   {
     type: 'Accepted',
     success: { status: 'True', reason: 'Accepted', message: 'The listener is accepted' },
-    rank: ['UnsupportedProtocol', 'PortUnavailable', 'Invalid'],
+    rank: ['UnsupportedProtocol', 'UnsupportedValue', 'PortUnavailable', 'ProtocolConflict', 'HostnameConflict'],
   },
   {
     type: 'Conflicted',

@@ -1,10 +1,10 @@
+import { contentVersion } from '../base/hash.ts'
 import { FullSetPush } from './full-set.ts'
 import { burstOrder, removalOrder, tableTypes } from './order.ts'
 import { type EnvoyResource, typeUrls } from './resource.ts'
 import { barrierKey } from './retirement.ts'
 import type { StreamContext } from './stream-context.ts'
 import type { Subscription } from './subscription.ts'
-import { contentVersion } from '../base/hash.ts'
 import { wireSize } from './wire.ts'
 
 /** `blocked`: the peer takes no more now; what was not sent stays pending. */
@@ -24,7 +24,11 @@ export class Push {
 
   constructor(context: StreamContext) {
     this.#context = context
-    this.#fullSets = new FullSetPush(context, (resources) => this.#afterSending(resources))
+    this.#fullSets = new FullSetPush(context, {
+      afterSending: (resources) => this.#afterSending(resources),
+      settleUnchanged: (subscription, name, resource) => this.#settleUnchanged(subscription, name, resource),
+      mustWait: (subscription, name, resource) => this.#mustWait(subscription, name, resource),
+    })
   }
 
   get fullSets(): FullSetPush {
@@ -50,7 +54,8 @@ export class Push {
     if (subscription.dirty.size === 0 && !subscription.answerOwed && subscription.removals.size === 0) return 'done'
     if (!subscription.requested && !this.#mayCarryTraffic()) return 'done'
     if (this.#context.variant === 'sotw' && subscription.traits.fullSet) {
-      return this.#fullSets.send(subscription, (name, resource) => this.#mustWait(subscription, name, resource))
+      this.#fullSets.send(subscription)
+      return this.#context.outlet.hasRoom ? 'done' : 'blocked'
     }
     return this.#sendSingly(subscription)
   }
@@ -86,8 +91,10 @@ export class Push {
       const resource = view.get(typeUrl, name)
       if (resource === undefined) {
         const has = subscription.held(name) !== undefined
-        const goesNow = typeUrl === typeUrls.listener && (has || subscription.ghosts.has(name)) && !view.has(typeUrl, name)
+        const goesNow =
+          typeUrl === typeUrls.listener && (has || subscription.ghosts.has(name)) && !view.has(typeUrl, name)
         if (variant === 'delta' && (goesNow || (owed && !has))) removed.push(name)
+        else this.#releaseBarrier(subscription, name)
         subscription.settleName(name)
         continue
       }
@@ -115,7 +122,8 @@ export class Push {
       batch.push(resource)
       bytes += wireSize(resource)
     }
-    if (batch.length > 0 || removed.length > 0 || subscription.answerOwed) emit(batch)
+    const nothingButAnAnswer = subscription.answerOwed && subscription.dirty.size === 0
+    if (batch.length > 0 || removed.length > 0 || nothingButAnAnswer) emit(batch)
     return outlet.hasRoom ? 'done' : 'blocked'
   }
 
@@ -217,14 +225,21 @@ export class Push {
   #settleUnchanged(subscription: Subscription, name: string, resource: EnvoyResource): void {
     subscription.settleName(name)
     if (!subscription.traits.table) return
-    const { view, retirement } = this.#context
-    const key = barrierKey(subscription.typeUrl, name)
-    this.#heldSince.delete(key)
     if (subscription.refused.has(name)) {
       // It stands in for something that was refused: the proxy may still use what that would have replaced.
-      if (view.wanted(subscription.typeUrl, name) !== resource) return
+      if (this.#context.view.wanted(subscription.typeUrl, name) !== resource) return
       subscription.refused.delete(name)
     }
+    this.#releaseBarrier(subscription, name)
+  }
+
+  #releaseBarrier(subscription: Subscription, name: string): void {
+    const { view, retirement } = this.#context
+    const { typeUrl, traits } = subscription
+    // A table without anything that may be sent stays as it is in the proxy, and so does what it uses.
+    if (!traits.table || (view.has(typeUrl, name) && view.get(typeUrl, name) === undefined)) return
+    const key = barrierKey(typeUrl, name)
+    this.#heldSince.delete(key)
     const flight = subscription.flightOf(name)
     if (flight === undefined) retirement.discharge(key, Number.POSITIVE_INFINITY)
     else retirement.lower(key, flight.sequence)

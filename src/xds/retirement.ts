@@ -68,6 +68,14 @@ export class Retirement {
     }
   }
 
+  /** Nothing newer of the table will be sent than what this sequence has carried already. */
+  lower(key: string, sequence: number): void {
+    for (const { barrier } of this.#waiting) {
+      const needed = barrier.get(key)
+      if (needed !== undefined && needed > sequence) barrier.set(key, sequence)
+    }
+  }
+
   close(): void {
     this.#cancelTimer?.()
   }

@@ -1,49 +1,108 @@
-import type { Clock } from '../base/clock.ts'
-import type { Logger } from '../base/logger.ts'
-import type { Collection, Source } from '../collections/collection.ts'
-import type { Authenticator } from './authenticator.ts'
-import type { EnvoyResource } from './resource.ts'
+import { rm } from 'node:fs/promises'
+import { Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { compareBy, compareStrings } from '../base/compare.ts'
+import type { ResourceAck } from './acks.ts'
+import { XdsCore } from './core.ts'
+import { type AdsCall, adsService, createWire, peerOf } from './grpc-call.ts'
+import type { XdsServer, XdsServerOptions, XdsTls } from './server-options.ts'
+import type { Variant } from './stream-context.ts'
+import type { StreamState } from './stream-state.ts'
 
-/** What the server needs of the Scheduler: sources to fill, in batches of its own. */
-export interface XdsScheduler {
-  source<K extends string, V>(name: string): Source<K, V>
-  batch(run: () => void): void
+const mebibyte = 1024 * 1024
+
+/** Serves the collections over ADS. See `XdsServer` for the contract. */
+export function createXdsServer(options: XdsServerOptions): XdsServer {
+  const { scheduler, logger } = options
+  const acks = scheduler.source<string, ResourceAck>('xds.acks')
+  const streams = scheduler.source<string, StreamState>('xds.streams')
+  const core = new XdsCore(options, acks, streams)
+  const server = new Server({
+    // A reconnecting proxy names everything that it has.
+    'grpc.max_receive_message_length': 64 * mebibyte,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': 100,
+    'grpc.keepalive_time_ms': 30_000,
+    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.keepalive_permit_without_calls': 1,
+  })
+  const handle = (variant: Variant) => (call: AdsCall) => serve(call, variant, core)
+  server.addService(adsService, {
+    DeltaAggregatedResources: handle('delta'),
+    StreamAggregatedResources: handle('sotw'),
+  })
+  const sockets: string[] = []
+  return {
+    acks,
+    streams,
+    counters: core.counters,
+    async listen(address) {
+      const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined
+      if (path !== undefined) {
+        // What a killed process left behind would keep us from binding.
+        await rm(path, { force: true })
+        sockets.push(path)
+      }
+      const port = await new Promise<number>((resolve, reject) => {
+        server.bindAsync(address, credentialsOf(options.tls), (error, bound) =>
+          error ? reject(error) : resolve(bound),
+        )
+      })
+      const bound = path === undefined ? address.replace(/:\d+$/, `:${port}`) : address
+      logger.info('Serving xDS', { address: bound, tls: options.tls !== undefined })
+      return bound
+    },
+    markSynced: () => core.markSynced(),
+    inspect(streamId) {
+      const held = core.inspect(streamId)
+      return held?.sort(
+        compareBy(
+          (a, b) => compareStrings(a.typeUrl, b.typeUrl),
+          (a, b) => compareStrings(a.name, b.name),
+        ),
+      )
+    },
+    async close() {
+      core.close()
+      server.forceShutdown()
+      for (const path of sockets) await rm(path, { force: true })
+    },
+  }
 }
 
-/** One collection per type, keyed by `resourceKey(scope, name)`. */
-export interface XdsCollections {
-  readonly cluster: Collection<string, EnvoyResource>
-  readonly endpoint: Collection<string, EnvoyResource>
-  readonly secret: Collection<string, EnvoyResource>
-  readonly listener: Collection<string, EnvoyResource>
-  readonly route: Collection<string, EnvoyResource>
-  readonly scopedRoute?: Collection<string, EnvoyResource>
-  readonly extension?: Collection<string, EnvoyResource>
+function credentialsOf(tls: XdsTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure()
+  const { certificate, key, clientCa } = tls
+  const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }
+  return ServerCredentials.createSsl(
+    clientCa === undefined ? null : Buffer.from(clientCa),
+    [pair],
+    clientCa !== undefined,
+  )
 }
 
-/** What the proxies of a scope say about one resource; key: `${typeUrl}\n${scope}\n${name}`. */
-export interface ResourceAck {
-  /** The newest version that at least one connected proxy of the scope has accepted. */
-  readonly ackedVersion?: string
-  /** The wanted version was refused; it is not sent again. */
-  readonly rejected?: { readonly version: string; readonly message: string }
-}
-
-export interface XdsServerOptions {
-  readonly scheduler: XdsScheduler
-  readonly collections: XdsCollections
-  readonly authenticator: Authenticator
-  readonly logger: Logger
-  readonly clock: Clock
-}
-
-export interface XdsServer {
-  readonly acks: Source<string, ResourceAck>
-  listen(address: string): Promise<string>
-  markSynced(): void
-  close(): Promise<void>
-}
-
-export function createXdsServer(_options: XdsServerOptions): XdsServer {
-  throw new Error("being written")
+/** Joins one gRPC call to the core: nothing is read before the caller is known and there is something to say. */
+function serve(call: AdsCall, variant: Variant, core: XdsCore): void {
+  const wire = createWire(call)
+  // Without a listener a failing stream would end the process.
+  call.on('error', () => {})
+  core
+    .admit({ wire, variant, peer: peerOf(call), address: call.getPeer() })
+    .then((admitted) => {
+      if ('refused' in admitted) {
+        wire.end(admitted.isTemporary ? status.UNAVAILABLE : status.UNAUTHENTICATED, admitted.refused)
+        return
+      }
+      const { session } = admitted
+      if (call.cancelled || call.destroyed) {
+        session.close()
+        return
+      }
+      call.on('data', (bytes: Buffer) => session.receive(bytes))
+      call.on('end', () => {
+        session.close()
+        wire.end(status.OK, '')
+      })
+      for (const event of ['cancelled', 'close', 'error']) call.on(event, () => session.close())
+    })
+    .catch((error: unknown) => core.report(error))
 }

@@ -263,7 +263,10 @@ export class Snapshot {
   readonly #options: ViewOptions
   readonly #unsubscribe: (() => void)[] = []
 
-  constructor(collections: Iterable<readonly [typeUrl: string, Collection<string, EnvoyResource>]>, options: ViewOptions) {
+  constructor(
+    collections: Iterable<readonly [typeUrl: string, Collection<string, EnvoyResource>]>,
+    options: ViewOptions,
+  ) {
     this.#options = options
     for (const [typeUrl, collection] of collections) {
       for (const [, resource] of collection.entries()) this.#apply(typeUrl, undefined, resource)

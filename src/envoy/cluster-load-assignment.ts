@@ -1,0 +1,86 @@
+import { compareBy, compareStrings } from '../base/compare.ts'
+import type { Endpoint, EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
+import { envoy } from '../gen/envoy.js'
+import type { BackendNode, StaticEndpoint } from '../graph/backend.ts'
+import { clusterName } from './names.ts'
+
+type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
+type LbEndpoint = envoy.config.endpoint.v3.LbEndpoint
+const { ClusterLoadAssignment } = envoy.config.endpoint.v3
+
+interface SocketEndpoint {
+  readonly address: string
+  readonly port: number
+}
+
+/** The endpoints of a backend that are known by address; slices are those of its Service. */
+export function buildClusterLoadAssignment(backend: BackendNode, slices: readonly EndpointSlice[]): Uint8Array {
+  const endpoints =
+    backend.endpoints.type === 'endpoint-slices'
+      ? collectEndpoints(backend.endpoints.portName, slices).map(buildSocketEndpoint)
+      : backend.endpoints.type === 'static'
+        ? backend.endpoints.endpoints.map(buildStaticEndpoint)
+        : []
+  return ClusterLoadAssignment.encode(buildAssignment(clusterName(backend), endpoints)).finish()
+}
+
+/** For clusters whose endpoints are names. */
+export function buildStaticAssignment(
+  name: string,
+  endpoints: ReadonlyArray<{ readonly hostname: string; readonly port: number }>,
+): ClusterLoadAssignment {
+  return buildAssignment(
+    name,
+    endpoints.map(({ hostname, port }) => buildSocketEndpoint({ address: hostname, port })),
+  )
+}
+
+function buildAssignment(name: string, lbEndpoints: readonly LbEndpoint[]): ClusterLoadAssignment {
+  return { clusterName: name, endpoints: lbEndpoints.length === 0 ? [] : [{ lbEndpoints }] }
+}
+
+function buildSocketEndpoint({ address, port }: SocketEndpoint): LbEndpoint {
+  return { endpoint: { address: { socketAddress: { address, portValue: port } } } }
+}
+
+function buildStaticEndpoint(endpoint: StaticEndpoint): LbEndpoint {
+  if (endpoint.type === 'ip') return buildSocketEndpoint(endpoint)
+  return { endpoint: { address: { pipe: { path: endpoint.path } } } }
+}
+
+/**
+ * The usable endpoints of a Service, sorted. Those that are terminating but still serve are used only
+ * when no other is left (KEP-1669). A dual-stack Service lists each pod once per address family:
+ * IPv4 is taken where there is any.
+ */
+function collectEndpoints(portName: string, slices: readonly EndpointSlice[]): SocketEndpoint[] {
+  for (const usable of [isReady, isServingToTheEnd]) {
+    for (const family of ['IPv4', 'IPv6']) {
+      const found = new Map<string, SocketEndpoint>()
+      for (const slice of slices) {
+        if (slice.addressType !== family) continue
+        const port = slice.ports.find((p) => p.name === portName && p.protocol === 'TCP')?.port
+        if (port === undefined) continue
+        for (const endpoint of slice.endpoints) {
+          const address = endpoint.addresses[0]
+          if (address !== undefined && usable(endpoint)) found.set(`${address} ${port}`, { address, port })
+        }
+      }
+      if (found.size > 0) return [...found.values()].sort(bySocket)
+    }
+  }
+  return []
+}
+
+function isReady({ conditions }: Endpoint): boolean {
+  return conditions.ready !== false
+}
+
+function isServingToTheEnd({ conditions }: Endpoint): boolean {
+  return conditions.serving === true && conditions.terminating === true
+}
+
+const bySocket = compareBy<SocketEndpoint>(
+  (a, b) => compareStrings(a.address, b.address),
+  (a, b) => a.port - b.port,
+)

@@ -1,0 +1,64 @@
+import { envoy } from '../gen/envoy.js'
+import type { BackendNode } from '../graph/backend.ts'
+import { buildDuration, packAny } from './any.ts'
+import { buildStaticAssignment } from './cluster-load-assignment.ts'
+import { adsSource } from './config-source.ts'
+import { clusterName, clusterStatName } from './names.ts'
+
+type Cluster = envoy.config.cluster.v3.Cluster
+const { Cluster } = envoy.config.cluster.v3
+const { CaresDnsResolverConfig } = envoy.extensions.network.dns_resolver.cares.v3
+const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3
+
+const connectTimeout = buildDuration(5000)
+const unlimited = { value: 0xffffffff }
+
+/**
+ * The limits of a proxy in front of one Service are the Service's business: Envoy's own defaults
+ * (1,024 connections, 3 retries) would fail requests without telling anybody why.
+ */
+const circuitBreakers = {
+  thresholds: [
+    { maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited },
+  ],
+}
+
+/**
+ * A DNS server that does not answer would hold back the acknowledgement of every cluster for more
+ * than 40 s with Envoy's defaults.
+ */
+const dnsResolver = {
+  name: 'envoy.network.dns_resolver.cares',
+  typedConfig: packAny(CaresDnsResolverConfig, { queryTimeoutSeconds: { value: 1 }, queryTries: { value: 1 } }),
+}
+
+/** The cluster of a resolved backend. Endpoints known by address come by EDS, so that their changes are not the cluster's. */
+export function buildCluster(backend: BackendNode): Uint8Array {
+  const base: Cluster = {
+    name: clusterName(backend),
+    altStatName: clusterStatName(backend),
+    connectTimeout,
+    lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
+    circuitBreakers,
+    // An endpoint that Kubernetes has removed gets no new requests, whatever a health check last said.
+    ignoreHealthOnHostRemoval: true,
+    ...(backend.protocol === 'h2c' && { typedExtensionProtocolOptions: { [httpOptions]: http2Options } }),
+  }
+  if (backend.endpoints.type !== 'dns')
+    return Cluster.encode({
+      ...base,
+      type: Cluster.DiscoveryType.EDS,
+      edsClusterConfig: { edsConfig: { ...adsSource, initialFetchTimeout: buildDuration(2000) } },
+    }).finish()
+  return Cluster.encode({
+    ...base,
+    type: Cluster.DiscoveryType.STRICT_DNS,
+    dnsLookupFamily: Cluster.DnsLookupFamily.V4_PREFERRED,
+    respectDnsTtl: true,
+    typedDnsResolverConfig: dnsResolver,
+    loadAssignment: buildStaticAssignment(clusterName(backend), backend.endpoints.endpoints),
+  }).finish()
+}
+
+const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+const http2Options = packAny(HttpProtocolOptions, { explicitHttpConfig: { http2ProtocolOptions: {} } })

@@ -1,0 +1,45 @@
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { BackendIdentity } from '../graph/backend.ts'
+
+/*
+ * Every name on the wire. Names are unique within the scope of a Gateway, say nothing of the position
+ * of a rule or of the rest of an object, and are injective: "/" cannot be part of a Kubernetes name.
+ */
+
+/**
+ * The cluster of a backend, and of its ClusterLoadAssignment: never of a route or a rule, so that
+ * reordering rules cannot send a request to another rule's Service.
+ */
+export function clusterName({ target, protocol }: BackendIdentity): string {
+  const { group, kind, namespace, name, port } = target
+  const kindPath = group === '' ? kind : `${group}/${kind}`
+  return `${kindPath}/${namespace}/${name}/${port}/${protocol}`
+}
+
+/** What operators see in statistics instead of the cluster's name: "namespace/name/port". */
+export function clusterStatName({ target }: BackendIdentity): string {
+  return [target.namespace, target.name, ...(target.port === 0 ? [] : [target.port])].join('/')
+}
+
+/** Stands for backends that do not exist; no cluster ever has this name, since theirs contain "/". */
+export const invalidBackendCluster = 'invalid-backend'
+
+/** The certificate of a Secret. */
+export function secretName(secret: NamespacedName): string {
+  return `Secret/${secret}`
+}
+
+/** The Listener of a port, as users write it. */
+export function listenerName(port: number): string {
+  return `port-${port}`
+}
+
+/** The RouteConfiguration of an HTTP port. */
+export function httpTableName(port: number): string {
+  return `port-${port}`
+}
+
+/** The RouteConfiguration of an HTTPS listener; its hostname is unique on its port. */
+export function httpsTableName(port: number, hostname: string): string {
+  return `port-${port}/${hostname === '' ? '*' : hostname}`
+}

@@ -1,0 +1,76 @@
+import type { Collection } from '../collections/collection.ts'
+import type { Scheduler } from '../collections/scheduler.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { Graph } from '../graph/graph.ts'
+import type { ListenerNode } from '../graph/listener.ts'
+import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { resourceKey, typeUrls } from '../xds/resource.ts'
+import { tableNameOf } from './listener.ts'
+import { listenerName } from './names.ts'
+import type { EnvoyResources } from './resources.ts'
+
+/** What proxies have said about a resource; the shape is that of the xDS server's acks. */
+export interface ResourceVerdict {
+  readonly ackedVersion?: string | undefined
+  readonly rejected?: { readonly version: string; readonly message: string } | undefined
+}
+
+/** Key: `${typeUrl}\n${scope}\n${name}`. */
+export type ResourceVerdicts = Collection<string, ResourceVerdict>
+
+/** Joins what should be with what proxies have accepted, for each port of each Gateway. */
+export function createProgramming(
+  scheduler: Scheduler,
+  graph: Graph,
+  resources: EnvoyResources,
+  verdicts: ResourceVerdicts,
+): Collection<string, PortProgramming> {
+  const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l) => [portKey(l.gateway, l.port)])
+  return scheduler.group('PortProgramming', byPort, (_key, reads, members) => {
+    const first = members[0]
+    if (!first) return undefined
+    const { gateway, port } = first
+    const result = (state: PortProgramming['state'], message: string): PortProgramming => ({
+      gateway,
+      port,
+      state,
+      message,
+    })
+    const name = listenerName(port)
+    const wanted = reads.get(resources.listener, resourceKey(gateway, name))
+    if (!wanted) return result('pending', 'waiting for an address and a port to listen on')
+    const verdict = reads.get(verdicts, verdictKey(typeUrls.listener, gateway, name))
+    if (verdict?.rejected?.version === wanted.version)
+      return result('rejected', `Envoy refused the listener: ${verdict.rejected.message}`)
+    if (verdict?.ackedVersion !== wanted.version) return result('pending', 'waiting for Envoy to accept the listener')
+    // A listener starts when its tables are there; which version of them does not matter for that.
+    const missing = members.some(
+      (l) =>
+        l.verdict === 'accepted' &&
+        reads.get(verdicts, verdictKey(typeUrls.route, gateway, tableNameOf(l)))?.ackedVersion === undefined,
+    )
+    return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
+  })
+}
+
+function verdictKey(typeUrl: string, gateway: NamespacedName, name: string): string {
+  return `${typeUrl}\n${resourceKey(gateway, name)}`
+}
+
+/** Offline: nobody can be asked. */
+export function programmingUnknown(scheduler: Scheduler, graph: Graph): Collection<string, PortProgramming> {
+  const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l: ListenerNode) => [
+    portKey(l.gateway, l.port),
+  ])
+  return scheduler.group('PortProgramming', byPort, (_key, _reads, members) => {
+    const first = members[0]
+    return (
+      first && {
+        gateway: first.gateway,
+        port: first.port,
+        state: 'unknown',
+        message: 'offline: there is no proxy to ask',
+      }
+    )
+  })
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import { writeFileSync } from 'node:fs'
+import process from 'node:process'
+import { type Command, runCommandLine } from './cli/command.ts'
+import { runCommand } from './cli/run.ts'
+import { statusCommand } from './cli/status.ts'
+import type { Terminal } from './cli/terminal.ts'
+import { translateCommand } from './cli/translate.ts'
+import { versionCommand } from './cli/version.ts'
+import { createLogger } from './log.ts'
+import { translateOffline } from './offline.ts'
+import { startStandalone } from './standalone.ts'
+import { findVersions } from './versions.ts'
+
+const terminal: Terminal = {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  interactive: process.stdout.isTTY === true && process.env['NO_COLOR'] === undefined,
+}
+
+/** The first signal asks us to end; a second one does not wait. */
+function untilSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    const ask = () => {
+      if (asked) process.exit(130)
+      asked = true
+      resolve()
+    }
+    process.on('SIGINT', ask)
+    process.on('SIGTERM', ask)
+  })
+}
+
+const commands: readonly Command[] = [
+  runCommand({
+    start: ({ logLevel, logFormat, ...options }) =>
+      startStandalone({
+        ...options,
+        logger: createLogger(logLevel, logFormat, terminal.err),
+        onFileProblem: (text) => terminal.err(`${text}\n`),
+      }),
+    untilSignal,
+    writeFile: (path, text) => writeFileSync(path, text),
+  }),
+  translateCommand(translateOffline),
+  statusCommand(translateOffline),
+  versionCommand(findVersions),
+]
+
+process.exitCode = await runCommandLine(commands, process.argv.slice(2), terminal)

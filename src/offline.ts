@@ -1,0 +1,59 @@
+import { compareBy, compareStrings } from './base/compare.ts'
+import { silentLogger } from './base/logger.ts'
+import type { OfflineResult, PrintedResource, TranslateOffline } from './cli/offline.ts'
+import { type ControlPlane, createOfflineControlPlane } from './control-plane.ts'
+import { renderResource } from './envoy/proto-json.ts'
+import { createSink } from './object-sink.ts'
+import { listStatuses } from './printed-status.ts'
+import { FileProvider } from './providers/file/file-provider.ts'
+import { formatProblem } from './providers/file/report.ts'
+
+/** Translates manifests once, with every listener bound to its own port. */
+export const translateOffline: TranslateOffline = async (paths, controllerNames): Promise<OfflineResult> => {
+  const controlPlane = createOfflineControlPlane({ controllerNames, logger: silentLogger })
+  bindToOwnPorts(controlPlane)
+  const provider = new FileProvider(createSink(controlPlane), { paths, logger: silentLogger })
+  const report = await provider.load()
+  provider.close()
+  return {
+    problems: report.problems.map((p) => ({ severity: p.severity, text: formatProblem(p) })),
+    statuses: listStatuses(controlPlane),
+    resources: listResources(controlPlane),
+  }
+}
+
+/** Offline nobody binds ports: each Gateway listens on all addresses, on the ports as written. */
+export function bindToOwnPorts({ scheduler, sources, fleets }: ControlPlane): void {
+  const binding = { listenAddress: '0.0.0.0', ports: {}, addresses: [], portProblems: {} }
+  fleets.subscribe((changes) => {
+    scheduler.batch(() => {
+      for (const { key, after } of changes) {
+        if (after) sources.bindings.set(key, binding)
+        else sources.bindings.delete(key)
+      }
+    })
+  })
+}
+
+const types = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const
+
+/** Every Envoy resource as proto JSON, by Gateway, type and name. */
+export function listResources({ resources }: Pick<ControlPlane, 'resources'>): PrintedResource[] {
+  return types
+    .flatMap((type) =>
+      [...resources[type].entries()].map(([, resource]) => ({
+        type,
+        gateway: resource.scope,
+        name: resource.name,
+        resource: renderResource(resource),
+        sources: resource.sources,
+      })),
+    )
+    .sort(
+      compareBy(
+        (a, b) => compareStrings(a.gateway, b.gateway),
+        (a, b) => types.indexOf(a.type) - types.indexOf(b.type),
+        (a, b) => compareStrings(a.name, b.name),
+      ),
+    )
+}

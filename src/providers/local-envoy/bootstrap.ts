@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs'
+
+export interface BootstrapOptions {
+  readonly nodeId: string
+  /** Socket of the control plane, and the credential that it knows this proxy by. */
+  readonly xds: { readonly unixPath: string; readonly token: string }
+}
+
+/** Only what is added here is typed; the rest is passed on as it stands in the document. */
+interface BaseDocument {
+  readonly dynamic_resources: { readonly ads_config: { readonly grpc_services: readonly [object] } }
+  readonly static_resources: { readonly clusters: readonly [object] }
+}
+
+const base = JSON.parse(
+  readFileSync(new URL('../../../envoy-bootstrap/bootstrap.json', import.meta.url), 'utf8'),
+) as BaseDocument
+
+/** The bootstrap of one local Envoy, as an object: no text of a user is ever pasted into a document. */
+export function buildBootstrap({ nodeId, xds }: BootstrapOptions): object {
+  const { ads_config: ads } = base.dynamic_resources
+  const service = { ...ads.grpc_services[0], initial_metadata: [{ key: 'authorization', value: `Bearer ${xds.token}` }] }
+  const endpoint = { endpoint: { address: { pipe: { path: xds.unixPath } } } }
+  const cluster = {
+    ...base.static_resources.clusters[0],
+    load_assignment: { cluster_name: 'xds', endpoints: [{ lb_endpoints: [endpoint] }] },
+  }
+  return {
+    ...base,
+    node: { id: nodeId, cluster: 'gatewright' },
+    dynamic_resources: { ...base.dynamic_resources, ads_config: { ...ads, grpc_services: [service] } },
+    static_resources: { ...base.static_resources, clusters: [cluster] },
+  }
+}

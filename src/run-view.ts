@@ -1,0 +1,98 @@
+import { compareBy, compareStrings } from './base/compare.ts'
+import type { RunningGateway, RunningListener, RunningRoute, RunView } from './cli/run.ts'
+import type { ControlPlane } from './control-plane.ts'
+import { type NamespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
+import type { HTTPRouteRule } from './gatewayapi/objects/http-route.ts'
+import type { GatewayNode } from './graph/gateway.ts'
+import type { ListenerNode } from './graph/listener.ts'
+import { listStatuses } from './printed-status.ts'
+import type { Condition } from './status/condition.ts'
+
+/** What `gatewright run` shows of a control plane. */
+export function createRunView(
+  controlPlane: ControlPlane,
+  adminUrl: (gateway: NamespacedName) => string | undefined,
+): RunView {
+  const { graph } = controlPlane
+  const gateways = [...graph.gateways.entries()]
+    .sort(compareBy((a, b) => compareStrings(a[0], b[0])))
+    .map(([key, gateway]) => viewGateway(controlPlane, gateway, adminUrl(key)))
+  const routes = [...graph.httpRoutes.entries()]
+    .sort(compareBy((a, b) => compareStrings(a[0], b[0])))
+    .flatMap(([key]) => viewRoute(controlPlane, key))
+  return { gateways, routes, statuses: listStatuses(controlPlane) }
+}
+
+function findCondition(conditions: readonly Condition[] | undefined, type: string): Condition | undefined {
+  return conditions?.find((c) => c.type === type)
+}
+
+function viewGateway(controlPlane: ControlPlane, gateway: GatewayNode, adminUrl: string | undefined): RunningGateway {
+  const status = controlPlane.statuses.gateways.get(gateway.key)
+  const listeners = gateway.listeners.map((listener): RunningListener => {
+    const listenerStatus = status?.listeners.find((l) => l.name === listener.name)
+    const programmed = findCondition(listenerStatus?.conditions, 'Programmed')
+    const bound = boundPort(controlPlane, listener)
+    const moved = bound !== undefined && bound !== listener.port ? `port ${listener.port} moved to ${bound}` : ''
+    return {
+      name: listener.name,
+      protocol: listener.protocol,
+      hostname: listener.hostname,
+      port: listener.port,
+      url: urlOf(controlPlane, listener),
+      attachedRoutes: listenerStatus?.attachedRoutes ?? 0,
+      programmed: programmed?.status === 'True',
+      note: programmed?.status === 'True' ? moved : (programmed?.message ?? ''),
+    }
+  })
+  return {
+    ...splitNamespacedName(gateway.key),
+    programmed: findCondition(status?.conditions, 'Programmed')?.status === 'True',
+    listeners,
+    adminUrl,
+  }
+}
+
+function boundPort({ graph }: ControlPlane, listener: ListenerNode): number | undefined {
+  return graph.bindings.get(listener.gateway)?.ports[String(listener.port)]
+}
+
+/** @param host instead of the address, for a route's own hostname */
+function urlOf(controlPlane: ControlPlane, listener: ListenerNode, host?: string): string | undefined {
+  const binding = controlPlane.graph.bindings.get(listener.gateway)
+  const port = boundPort(controlPlane, listener)
+  if (!binding || port === undefined) return undefined
+  const scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
+  const any = binding.listenAddress === '0.0.0.0' || binding.listenAddress === '::'
+  const address = any ? '127.0.0.1' : binding.listenAddress
+  const authority = host ?? (address.includes(':') ? `[${address}]` : address)
+  const isDefault = port === (scheme === 'https' ? 443 : 80)
+  return `${scheme}://${authority}${isDefault ? '' : `:${port}`}/`
+}
+
+const mostUrls = 3
+
+function viewRoute(controlPlane: ControlPlane, key: NamespacedName): RunningRoute[] {
+  const parents = controlPlane.graph.routeParentsByRoute.lookup(key)
+  if (parents.length === 0) return []
+  const urls = new Set<string>()
+  for (const attachment of parents.flatMap((p) => p.attachments)) {
+    const listener = controlPlane.graph.listeners.get(attachment.listener)
+    if (!listener) continue
+    for (const { hostname } of attachment.hostnames) {
+      const host = hostname === '*' ? undefined : hostname.replace(/^\*\./, 'any.')
+      const url = urlOf(controlPlane, listener, host)
+      if (url !== undefined) urls.add(url.replace(/\/$/, firstPath(attachment.route.source.spec.rules)))
+    }
+  }
+  const status = controlPlane.statuses.httpRoutes.get(key)
+  const accepted = status?.parents.every((p) => findCondition(p.conditions, 'Accepted')?.status === 'True') ?? false
+  return [{ kind: 'HTTPRoute', ...splitNamespacedName(key), accepted, urls: [...urls].slice(0, mostUrls) }]
+}
+
+/** A path that the route answers, so that the URL can be tried as it is. */
+function firstPath(rules: readonly HTTPRouteRule[]): string {
+  for (const { matches } of rules) for (const { path } of matches) if (path.type !== 'RegularExpression') return path.value
+  return '/'
+}
+

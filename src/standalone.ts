@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock } from './base/clock.ts'
+import type { Logger } from './base/logger.ts'
+import type { RunView, Standalone } from './cli/run.ts'
+import { type ControlPlane, createServingControlPlane } from './control-plane.ts'
+import { createSink } from './object-sink.ts'
+import { FileProvider } from './providers/file/file-provider.ts'
+import { type FileReport, formatProblem } from './providers/file/report.ts'
+import type { AddressPlan } from './providers/local-envoy/address-plan.ts'
+import { findEnvoy } from './providers/local-envoy/envoy-binary.ts'
+import { LocalEnvoy } from './providers/local-envoy/local-envoy.ts'
+import { LocalProxies } from './providers/local-envoy/local-proxies.ts'
+import { probeBind } from './providers/local-envoy/port-binding.ts'
+import { createRunView } from './run-view.ts'
+import { createTokenAuthenticator } from './xds/authenticator.ts'
+
+export interface StandaloneOptions {
+  readonly files: readonly string[]
+  readonly listenAddress: string
+  /** Envoy binary; looked for unless given. */
+  readonly envoy: string | undefined
+  readonly envoyLogLevel: string
+  readonly concurrency: number
+  /** Envoy refuses unknown fields. */
+  readonly strict: boolean
+  readonly controllerNames: readonly string[]
+  readonly logger: Logger
+  /** Told about problems of files, once each. */
+  readonly onFileProblem: (text: string) => void
+}
+
+/**
+ * Starts everything that serves manifests on this machine: the file provider, the control plane, and an
+ * Envoy for each Gateway, connected over a socket that only this user can open.
+ * @throws when there is no usable Envoy or nothing to read
+ */
+export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
+  const { logger } = options
+  const clock = systemClock
+  const binary = await findEnvoy(options.envoy)
+  const directory = await mkdtemp(join(tmpdir(), 'gatewright-'))
+  const tokens = new Map<string, string>()
+  const authenticator = createTokenAuthenticator(() => tokens)
+  const controlPlane = createServingControlPlane({ controllerNames: options.controllerNames, logger, clock, authenticator })
+  const { scheduler, sources, fleets, xds } = controlPlane
+  const socket = join(directory, 'xds.sock')
+  await xds.listen(`unix:${socket}`)
+
+  const provider = new FileProvider(createSink(controlPlane), {
+    paths: options.files,
+    logger,
+    onReport: reportOnce(options.onFileProblem),
+  })
+  await provider.watch()
+  // What was read at first is a whole, and only a whole may be served: until now nothing was answered.
+  xds.markSynced()
+
+  const proxies = new LocalProxies({
+    fleets,
+    listenAddress: options.listenAddress,
+    probe: probeBind,
+    clock,
+    logger,
+    start: async (gateway) => {
+      const token = randomBytes(32).toString('base64url')
+      tokens.set(gateway, token)
+      const envoy = new LocalEnvoy({
+        binary,
+        nodeId: gateway,
+        xds: { unixPath: socket, token },
+        concurrency: options.concurrency,
+        logLevel: options.envoyLogLevel,
+        strict: options.strict,
+        logger,
+        clock,
+      })
+      await envoy.start()
+      return envoy
+    },
+    bind: (gateway, plan) => {
+      scheduler.batch(() => {
+        if (plan) sources.bindings.set(gateway, toBinding(plan))
+        else {
+          tokens.delete(gateway)
+          sources.bindings.delete(gateway)
+        }
+      })
+    },
+  })
+
+  const listeners = new Set<() => void>()
+  notifyOnChange(controlPlane, () => {
+    for (const listener of listeners) listener()
+  })
+  return {
+    view: (): RunView => createRunView(controlPlane, (gateway) => proxies.adminUrl(gateway)),
+    onChange: (listener) => void listeners.add(listener),
+    async stop() {
+      listeners.clear()
+      provider.close()
+      await proxies.stop()
+      await xds.close()
+      await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+function toBinding({ address, bound, problems }: AddressPlan) {
+  const portOf = (map: ReadonlyMap<number, unknown>) => Object.fromEntries([...map].map(([port, value]) => [String(port), value]))
+  return {
+    listenAddress: address,
+    ports: portOf(bound) as Record<string, number>,
+    addresses: [{ type: 'IPAddress', value: address }],
+    portProblems: portOf(problems) as Record<string, string>,
+  }
+}
+
+/** A problem is told when it appears, not with every look at the files. */
+function reportOnce(tell: (text: string) => void): (report: FileReport) => void {
+  let told = new Set<string>()
+  return ({ problems }) => {
+    const now = new Set(problems.map(formatProblem))
+    for (const text of now) if (!told.has(text)) tell(text)
+    told = now
+  }
+}
+
+/** Many collections change in one batch; people are told once, when the task is over. */
+function notifyOnChange({ statuses, graph }: ControlPlane, notify: () => void): void {
+  let pending = false
+  const soon = () => {
+    if (pending) return
+    pending = true
+    setImmediate(() => {
+      pending = false
+      notify()
+    })
+  }
+  statuses.gatewayClasses.subscribe(soon)
+  statuses.gateways.subscribe(soon)
+  statuses.httpRoutes.subscribe(soon)
+  graph.bindings.subscribe(soon)
+}
+

@@ -1,0 +1,313 @@
+import { expect } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+import type { Source } from '../collections/collection.ts'
+import { Scheduler } from '../collections/scheduler.ts'
+import type { WritableSources } from '../control-plane.ts'
+import type { KindName, KubernetesObject } from '../gatewayapi/kinds.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import { validateObject } from '../gatewayapi/validate-object.ts'
+import type { BackendNode } from '../graph/backend.ts'
+import { backendKey } from '../graph/backend.ts'
+import type { GatewayNode } from '../graph/gateway.ts'
+import type { GatewayBinding } from '../graph/gateway-binding.ts'
+import { createGraph, type Graph } from '../graph/graph.ts'
+import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
+import { type PortProgramming, portKey } from '../graph/programming.ts'
+import type { RouteAttachment, RouteParentNode } from '../graph/route-attachment.ts'
+import type { Condition } from '../status/condition.ts'
+import type { GatewayStatus, ListenerStatus } from '../status/gateway.ts'
+import type { GatewayClassStatus } from '../status/gateway-class.ts'
+import type { RouteParentStatus, RouteStatus } from '../status/route.ts'
+import { createStatuses, type Statuses } from '../status/statuses.ts'
+
+export const testControllerName = 'gatewright.dev/gateway-controller'
+
+/**
+ * Objects of a multi-document YAML text, checked and defaulted as providers do it. Namespaced objects
+ * that name no namespace are in "default".
+ * @throws an error with everything that is wrong: a typing mistake in a test must not pass unseen
+ */
+export function parseObjects(yaml: string): KubernetesObject[] {
+  const objects: KubernetesObject[] = []
+  for (const document of parseAllDocuments(yaml)) {
+    if (document.errors.length > 0) throw document.errors[0]
+    const raw: unknown = document.toJS()
+    if (raw === null) continue
+    const { object, errors } = validateObject(raw, { defaultNamespace: 'default' })
+    if (!object) throw new Error(`${errors.map((e) => e.message).join('\n')}\nin\n${document.toString()}`)
+    objects.push(object)
+  }
+  return objects
+}
+
+/** The key of an object among those of its kind. */
+export function keyOf(object: KubernetesObject): NamespacedName {
+  return namespacedName(object.metadata.namespace, object.metadata.name)
+}
+
+/** Sets objects in one batch, as one event of a provider. */
+export function applyObjects(
+  { scheduler, sources }: { readonly scheduler: Scheduler; readonly sources: WritableSources },
+  objects: readonly KubernetesObject[],
+): void {
+  scheduler.batch(() => {
+    for (const object of objects) sourceOf(sources, object.kind).set(keyOf(object), object)
+  })
+}
+
+function sourceOf(sources: WritableSources, kind: KindName): Source<NamespacedName, KubernetesObject> {
+  const byKind: Record<KindName, unknown> = {
+    GatewayClass: sources.gatewayClasses,
+    Gateway: sources.gateways,
+    HTTPRoute: sources.httpRoutes,
+    ReferenceGrant: sources.referenceGrants,
+    Service: sources.services,
+    EndpointSlice: sources.endpointSlices,
+    Secret: sources.secrets,
+    ConfigMap: sources.configMaps,
+    Namespace: sources.namespaces,
+    Backend: sources.backends,
+  }
+  return byKind[kind] as Source<NamespacedName, KubernetesObject>
+}
+
+/** "namespace/name"; without a namespace the name of a cluster-scoped object. */
+function key(text: string): NamespacedName {
+  return (text.includes('/') ? text : `/${text}`) as NamespacedName
+}
+
+/**
+ * The graph and the statuses without Envoy: the test says what Envoy has accepted. A throw in a
+ * derivation surfaces from the call that caused it.
+ */
+export class GraphFixture {
+  readonly scheduler = new Scheduler({ rethrow: true })
+  readonly sources: WritableSources
+  readonly graph: Graph
+  readonly programming: Source<string, PortProgramming>
+  readonly statuses: Statuses
+
+  constructor(yaml = '', controllerNames: readonly string[] = [testControllerName]) {
+    const { scheduler } = this
+    this.sources = {
+      gatewayClasses: scheduler.source('GatewayClass'),
+      gateways: scheduler.source('Gateway'),
+      httpRoutes: scheduler.source('HTTPRoute'),
+      referenceGrants: scheduler.source('ReferenceGrant'),
+      services: scheduler.source('Service'),
+      endpointSlices: scheduler.source('EndpointSlice'),
+      secrets: scheduler.source('Secret'),
+      configMaps: scheduler.source('ConfigMap'),
+      namespaces: scheduler.source('Namespace'),
+      backends: scheduler.source('Backend'),
+      bindings: scheduler.source('GatewayBinding'),
+    }
+    this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames) })
+    this.programming = scheduler.source('PortProgramming')
+    this.statuses = createStatuses(scheduler, this.graph, this.programming, {
+      controllerName: controllerNames[0] ?? '',
+      features: ['HTTPRoute', 'Gateway'],
+    })
+    this.apply(yaml)
+  }
+
+  /** Applies each text as one batch. */
+  apply(...yamls: readonly string[]): this {
+    for (const yaml of yamls) applyObjects(this, parseObjects(yaml))
+    return this
+  }
+
+  remove(kind: KindName, name: string): this {
+    this.scheduler.batch(() => sourceOf(this.sources, kind).delete(key(name)))
+    return this
+  }
+
+  bind(gateway: string, binding: Partial<GatewayBinding> = {}): this {
+    const whole: GatewayBinding = {
+      listenAddress: '127.0.0.1',
+      ports: {},
+      addresses: [{ type: 'IPAddress', value: '127.0.0.1' }],
+      portProblems: {},
+      ...binding,
+    }
+    this.scheduler.batch(() => this.sources.bindings.set(key(gateway), whole))
+    return this
+  }
+
+  /** What Envoy has made of a port. */
+  program(gateway: string, port: number, state: PortProgramming['state'], message = ''): this {
+    const programming = { gateway: key(gateway), port, state, message }
+    this.scheduler.batch(() => this.programming.set(portKey(key(gateway), port), programming))
+    return this
+  }
+
+  gateway(name: string): GatewayNode {
+    return present(this.graph.gateways.get(key(name)), `Gateway ${name}`)
+  }
+
+  /** @param name "namespace/gateway/listener" */
+  listener(name: string): ListenerNode {
+    return present(this.graph.listeners.get(name as ListenerKey), `listener ${name}`)
+  }
+
+  route(name: string): HTTPRouteNode {
+    return present(this.graph.httpRoutes.get(key(name)), `HTTPRoute ${name}`)
+  }
+
+  parents(name: string): RouteParentNode[] {
+    return [...this.graph.routeParentsByRoute.lookup(key(name))].sort((a, b) => a.index - b.index)
+  }
+
+  /** @param listener "namespace/gateway/listener" */
+  attachments(listener: string): readonly RouteAttachment[] {
+    return this.graph.attachmentsByListener.lookup(listener as ListenerKey)
+  }
+
+  backend(kind: 'Service' | 'Backend', name: string, port = 0): BackendNode {
+    const [namespace = '', own = ''] = name.split('/')
+    const group = kind === 'Service' ? '' : 'gateway.envoyproxy.io'
+    const node = this.graph.backends.get(backendKey({ group, kind, namespace, name: own, port }))
+    return present(node, `${kind} ${name}:${port}`)
+  }
+
+  classStatus(name: string): GatewayClassStatus {
+    return present(this.statuses.gatewayClasses.get(key(name)), `status of GatewayClass ${name}`)
+  }
+
+  gatewayStatus(name: string): GatewayStatus {
+    return present(this.statuses.gateways.get(key(name)), `status of Gateway ${name}`)
+  }
+
+  /** @param name "namespace/gateway/listener" */
+  listenerStatus(name: string): ListenerStatus {
+    const [namespace, gateway, listener] = name.split('/')
+    const { listeners } = this.gatewayStatus(`${namespace}/${gateway}`)
+    return present(
+      listeners.find((l) => l.name === listener),
+      `status of listener ${name}`,
+    )
+  }
+
+  routeStatus(name: string): RouteStatus | undefined {
+    return this.statuses.httpRoutes.get(key(name))
+  }
+
+  /** The status of a route towards one of its parents, by default the first. */
+  parentStatus(name: string, index = 0): RouteParentStatus {
+    return present(this.routeStatus(name)?.parents[index], `status.parents[${index}] of HTTPRoute ${name}`)
+  }
+}
+
+function present<T>(value: T | undefined, what: string): T {
+  expect(value, `${what} is there`).toBeDefined()
+  return value as T
+}
+
+/** Conditions as "Type=Status Reason", in their order. */
+export function summarize(conditions: readonly Condition[]): string[] {
+  return conditions.map(({ type, status, reason }) => `${type}=${status} ${reason}`)
+}
+
+export function findCondition(conditions: readonly Condition[], type: string): Condition {
+  return present(
+    conditions.find((c) => c.type === type),
+    `condition ${type} among ${summarize(conditions).join(', ')}`,
+  )
+}
+
+/** A GatewayClass of ours, "gatewright". */
+export const gatewayClassYaml = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: gatewright}
+spec: {controllerName: ${testControllerName}}
+---
+`
+
+/** A Gateway of class "gatewright". @param listeners the list, as flow or block YAML */
+export function gatewayYaml(name: string, listeners: string, { generation = 1, spec = '' } = {}): string {
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {${metadata(name)}, generation: ${generation}}
+spec:
+  gatewayClassName: gatewright
+  listeners: ${listeners}
+${spec}
+---
+`
+}
+
+/** An HTTPRoute. @param spec lines of its spec, indented by two */
+export function httpRouteYaml(name: string, spec: string, { generation = 1, created = '' } = {}): string {
+  const time = created === '' ? '' : `, creationTimestamp: '${created}'`
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {${metadata(name)}, generation: ${generation}${time}}
+spec:
+${spec}
+---
+`
+}
+
+export function serviceYaml(name: string, ports = '[{port: 80, targetPort: 8080}]'): string {
+  return `
+apiVersion: v1
+kind: Service
+metadata: {${metadata(name)}}
+spec: {ports: ${ports}}
+---
+`
+}
+
+/** @param labels flow YAML */
+export function namespaceYaml(name: string, labels = '{}'): string {
+  return `
+apiVersion: v1
+kind: Namespace
+metadata: {name: ${name}, labels: ${labels}}
+---
+`
+}
+
+/** @param from "Kind/namespace"; @param to "Kind" or "Kind/name" */
+export function referenceGrantYaml(name: string, from: readonly string[], to: readonly string[]): string {
+  const fromEntries = from.map((text) => {
+    const [kind, namespace] = text.split('/')
+    return `{group: gateway.networking.k8s.io, kind: ${kind}, namespace: ${namespace}}`
+  })
+  const toEntries = to.map((text) => {
+    const [kind, object] = text.split('/')
+    const group = kind === 'Backend' ? 'gateway.envoyproxy.io' : '""'
+    return `{group: ${group}, kind: ${kind}${object === undefined ? '' : `, name: ${object}`}}`
+  })
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ReferenceGrant
+metadata: {${metadata(name)}}
+spec:
+  from: [${fromEntries.join(', ')}]
+  to: [${toEntries.join(', ')}]
+---
+`
+}
+
+export function tlsSecretYaml(name: string, certificate: string, privateKey: string): string {
+  const encode = (text: string) => Buffer.from(text).toString('base64')
+  return `
+apiVersion: v1
+kind: Secret
+metadata: {${metadata(name)}}
+type: kubernetes.io/tls
+data: {tls.crt: "${encode(certificate)}", tls.key: "${encode(privateKey)}"}
+---
+`
+}
+
+/** "namespace/name" or "name" in namespace default, as fields of metadata. */
+function metadata(text: string): string {
+  const [first = '', second] = text.split('/')
+  return second === undefined ? `name: ${first}` : `name: ${second}, namespace: ${first}`
+}

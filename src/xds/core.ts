@@ -1,0 +1,214 @@
+import type { Source } from '../collections/collection.ts'
+import { type ResourceAck, ScopeAcks } from './acks.ts'
+import type { Peer } from './authenticator.ts'
+import { XdsCounters } from './counters.ts'
+import { Leftovers } from './leftovers.ts'
+import type { Wire } from './outlet.ts'
+import { PushLoop } from './push-loop.ts'
+import { typeUrls } from './resource.ts'
+import type { HeldResource, XdsCollections, XdsServerOptions } from './server-options.ts'
+import { Session } from './session.ts'
+import { type ScopeView, Snapshot } from './snapshot.ts'
+import type { StreamLimits, Variant } from './stream-context.ts'
+import type { StreamState } from './stream-state.ts'
+
+const mebibyte = 1024 * 1024
+
+/** One slice of work before others are heard. */
+const turnBudget = 10
+
+/** Numbers of a stream are published at most this often; acceptances are published at once. */
+const statePause = 200
+
+export interface Caller {
+  readonly wire: Wire
+  readonly variant: Variant
+  readonly peer: Peer
+  readonly address: string
+}
+
+export type Admission = { readonly session: Session } | { readonly refused: string; readonly isTemporary: boolean }
+
+/** The server without its transport: views, streams, turns, and what is told to the outside. */
+export class XdsCore {
+  readonly options: XdsServerOptions
+  readonly counters = new XdsCounters()
+  readonly limits: StreamLimits
+  readonly leftovers = new Leftovers()
+  readonly snapshot: Snapshot
+  readonly #acks: Source<string, ResourceAck>
+  readonly #streams: Source<string, StreamState>
+  readonly #loop: PushLoop<Session>
+  readonly #sessions = new Map<string, Session>()
+  readonly #byView = new Map<ScopeView, { readonly acks: ScopeAcks; readonly sessions: Set<Session> }>()
+  readonly #dirtyViews = new Set<ScopeView>()
+  readonly #dirtyAcks = new Set<ScopeAcks>()
+  readonly #dirtyStates = new Set<string>()
+  readonly #synced: Promise<void>
+  #resolveSynced: () => void = () => {}
+  #nextId = 1
+  #statesDueAt = 0
+  #cancelStates: (() => void) | undefined
+  #closed = false
+
+  constructor(options: XdsServerOptions, acks: Source<string, ResourceAck>, streams: Source<string, StreamState>) {
+    const { clock } = options
+    this.options = options
+    this.#acks = acks
+    this.#streams = streams
+    this.limits = {
+      linger: options.linger ?? 30_000,
+      awaitLimit: options.awaitLimit ?? 2_000,
+      paceLimit: 2_000,
+      tablePaceLimit: 30_000,
+      stallLimit: options.stallLimit ?? 30_000,
+      maxMessageBytes: options.maxMessageBytes ?? mebibyte,
+      maxWaitingBytes: options.maxWaitingBytes ?? 4 * mebibyte,
+    }
+    this.#synced = new Promise((resolve) => {
+      this.#resolveSynced = resolve
+    })
+    this.#loop = new PushLoop(
+      {
+        defer: options.defer ?? ((run) => setImmediate(run)),
+        now: () => performance.now(),
+        budget: turnBudget,
+        onTurn: () => this.#tellViewChanges(),
+        onTurnEnd: () => this.#publish(),
+      },
+      (session) => session.flush(),
+    )
+    this.snapshot = new Snapshot(typedCollections(options.collections), {
+      clock,
+      linger: this.limits.linger,
+      drainTime: options.drainTime ?? 60_000,
+      fallback: options.fallback,
+      onDirty: (view) => {
+        this.#dirtyViews.add(view)
+        this.#loop.schedule()
+      },
+    })
+  }
+
+  markSynced(): void {
+    this.#resolveSynced()
+  }
+
+  /** Waits for the authenticator, then for the first complete snapshot. */
+  async admit(caller: Caller): Promise<Admission> {
+    const { authenticator, logger } = this.options
+    let identity: Awaited<ReturnType<typeof authenticator.authenticate>>
+    try {
+      identity = await authenticator.authenticate(caller.peer)
+    } catch (error) {
+      logger.error('A proxy could not be authenticated', { peer: caller.address, error: String(error) })
+      return { refused: 'try again', isTemporary: true }
+    }
+    if (!identity.allowed) {
+      this.counters.streamsRefused++
+      logger.warn('A proxy was refused', { peer: caller.address, reason: identity.reason })
+      return { refused: 'not allowed', isTemporary: false }
+    }
+    await this.#synced
+    if (this.#closed) return { refused: 'shutting down', isTemporary: true }
+    const view = this.snapshot.view(identity.scope)
+    let group = this.#byView.get(view)
+    if (group === undefined) {
+      const acks = new ScopeAcks(view, (dirty) => {
+        this.#dirtyAcks.add(dirty)
+        this.#loop.schedule()
+      })
+      group = { acks, sessions: new Set() }
+      this.#byView.set(view, group)
+    }
+    const { acks, sessions } = group
+    const id = `${this.#nextId++}`
+    const session = new Session(this, caller, { id, view, acks, nodeId: identity.nodeId }, () => {
+      sessions.delete(session)
+      this.#sessions.delete(id)
+      this.#loop.remove(session)
+      this.noteState(id)
+    })
+    sessions.add(session)
+    this.#sessions.set(id, session)
+    return { session }
+  }
+
+  wake(session: Session): void {
+    this.#loop.wake(session)
+  }
+
+  /** The state of a stream is to be published again. */
+  noteState(streamId: string): void {
+    this.#dirtyStates.add(streamId)
+    if (this.#cancelStates !== undefined || this.#closed) return
+    const { clock } = this.options
+    this.#cancelStates = clock.after(Math.max(0, this.#statesDueAt - clock.now()), () => {
+      this.#cancelStates = undefined
+      this.#statesDueAt = clock.now() + statePause
+      this.#publishStates()
+    })
+  }
+
+  inspect(streamId: string): HeldResource[] | undefined {
+    return this.#sessions.get(streamId)?.inspect()
+  }
+
+  report(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.options.logger.error('An xDS stream failed', { error: text })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#resolveSynced()
+    this.#cancelStates?.()
+    for (const session of [...this.#sessions.values()]) session.close()
+    this.snapshot.close()
+  }
+
+  #tellViewChanges(): void {
+    for (const view of this.#dirtyViews) {
+      const change = view.takeChange()
+      const group = this.#byView.get(view)
+      if (group === undefined) continue
+      group.acks.noteChanged(change.changed)
+      group.acks.noteChanged(change.retired)
+      for (const session of group.sessions) session.onViewChange(change)
+    }
+    this.#dirtyViews.clear()
+  }
+
+  #publish(): void {
+    if (this.#dirtyAcks.size === 0 || this.#closed) return
+    this.options.scheduler.batch(() => {
+      for (const acks of this.#dirtyAcks) acks.publish(this.#acks)
+      this.#dirtyAcks.clear()
+    })
+  }
+
+  #publishStates(): void {
+    if (this.#dirtyStates.size === 0 || this.#closed) return
+    this.options.scheduler.batch(() => {
+      for (const id of this.#dirtyStates) {
+        const state = this.#sessions.get(id)?.describe()
+        if (state !== undefined) this.#streams.set(id, state)
+        else if (this.#streams.has(id)) this.#streams.delete(id)
+      }
+      this.#dirtyStates.clear()
+    })
+  }
+}
+
+function typedCollections(collections: XdsCollections) {
+  const { cluster, endpoint, secret, extension, listener, route, scopedRoute } = collections
+  return [
+    [typeUrls.cluster, cluster] as const,
+    [typeUrls.endpoint, endpoint] as const,
+    [typeUrls.secret, secret] as const,
+    ...(extension ? [[typeUrls.extension, extension] as const] : []),
+    [typeUrls.listener, listener] as const,
+    [typeUrls.route, route] as const,
+    ...(scopedRoute ? [[typeUrls.scopedRoute, scopedRoute] as const] : []),
+  ]
+}

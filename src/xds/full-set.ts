@@ -1,0 +1,210 @@
+import { compareStrings } from '../base/compare.ts'
+import { contentVersion } from '../base/hash.ts'
+import { type EnvoyResource, typeUrls } from './resource.ts'
+import type { StreamContext } from './stream-context.ts'
+import type { Flight, Subscription } from './subscription.ts'
+
+/** What the rest of the push does for full sets. */
+interface FullSetHost {
+  afterSending(resources: readonly EnvoyResource[]): void
+  settleUnchanged(subscription: Subscription, name: string, resource: EnvoyResource): void
+  mustWait(subscription: Subscription, name: string, resource: EnvoyResource): boolean
+}
+
+interface FullSetState {
+  /** What the client has accepted, with its bytes: leaving anything out of a response deletes it. */
+  kept: Map<string, EnvoyResource>
+  /** After a reconnection nobody knows the bytes that the client holds, until it accepts a response. */
+  isBaselineKnown: boolean
+  /** Groups of suspects that are tried on top of what is kept, one group after the other. */
+  trials: (readonly string[])[]
+  trying: string | undefined
+}
+
+/** What a refused response tells. */
+export interface Blame {
+  /** Known to be bad: not to be sent to anybody again. */
+  readonly culprits: readonly EnvoyResource[]
+  /** One or more of these are bad, and there is no safe way to find out which: not to be sent to this proxy. */
+  readonly unclear: readonly EnvoyResource[]
+}
+
+/**
+ * State of the world, for the types whose responses hold everything: what is missing is deleted. So a
+ * resource that must wait or was refused is represented by the bytes that the client has, and the
+ * culprit of a refusal is sought by halving, on top of what is known to be accepted.
+ */
+export class FullSetPush {
+  readonly #context: StreamContext
+  readonly #host: FullSetHost
+  readonly #states = new Map<Subscription, FullSetState>()
+
+  constructor(context: StreamContext, host: FullSetHost) {
+    this.#context = context
+    this.#host = host
+  }
+
+  /** The version of everything that the client should have. */
+  currentVersion(subscription: Subscription): string {
+    return versionOf(this.#compose(subscription, new Set()))
+  }
+
+  /** The client's first request: it has nothing yet, or exactly what is current, or something unknown. */
+  start(subscription: Subscription, isEmpty: boolean, isCurrent: boolean): void {
+    const state = this.#state(subscription)
+    state.isBaselineKnown = isEmpty || isCurrent
+    if (!isCurrent) return
+    for (const resource of this.#compose(subscription, new Set())) {
+      state.kept.set(resource.name, resource)
+      this.#context.accept(subscription, resource.name, resource.version)
+      this.#context.view.accept(resource)
+    }
+  }
+
+  send(subscription: Subscription): void {
+    const state = this.#state(subscription)
+    const { view } = this.#context
+    if (subscription.traits.table && subscription.flights.size > 0) return
+    if (state.trying !== undefined && subscription.flights.has(state.trying)) return
+    const withheld = new Set<string>()
+    let isChanged = subscription.answerOwed || subscription.removals.size > 0 || state.trials.length > 0
+    for (const name of subscription.dirty) {
+      if (!subscription.wants(name)) {
+        this.#context.forget(subscription, name)
+        continue
+      }
+      const resource = view.get(subscription.typeUrl, name)
+      if (resource === undefined) {
+        if (subscription.typeUrl === typeUrls.listener && subscription.held(name) !== undefined) isChanged = true
+        subscription.settleName(name)
+      } else if (subscription.refused.get(name) === resource.version) {
+        subscription.settleName(name)
+      } else if (!subscription.owed.has(name) && subscription.held(name) === resource.version) {
+        this.#host.settleUnchanged(subscription, name, resource)
+      } else if (this.#host.mustWait(subscription, name, resource)) {
+        withheld.add(name)
+      } else {
+        isChanged = true
+      }
+    }
+    if (!isChanged) return
+    const group = state.trials[0]
+    if (group !== undefined) {
+      // Everything that differs from what is known to be good stays out, except for the group on trial.
+      for (const name of view.names(subscription.typeUrl)) {
+        const version = view.get(subscription.typeUrl, name)?.version
+        if (version !== state.kept.get(name)?.version && !group.includes(name)) withheld.add(name)
+      }
+    }
+    this.#sendSet(subscription, state, withheld, group !== undefined)
+  }
+
+  onAck(subscription: Subscription, flight: Flight): void {
+    const state = this.#state(subscription)
+    state.kept = new Map()
+    // A later response, not answered yet, may have taken some away.
+    for (const resource of flight.resources) {
+      if (subscription.held(resource.name) !== undefined) state.kept.set(resource.name, resource)
+    }
+    state.isBaselineKnown = true
+    if (state.trying === flight.nonce) this.#endTrial(subscription, state)
+  }
+
+  onNack(subscription: Subscription, flight: Flight, message: string): Blame {
+    const state = this.#state(subscription)
+    const changed = flight.resources.filter((r) => subscription.acked.get(r.name) !== r.version)
+    const isExplained = changed.some((r) => subscription.refused.get(r.name) === r.version)
+    if (isExplained || changed.length === 0) {
+      if (state.trying === flight.nonce) this.#endTrial(subscription, state)
+      this.#markDirty(subscription, changed)
+      return { culprits: [], unclear: [] }
+    }
+    if (changed.length === 1) {
+      if (state.trying === flight.nonce) this.#endTrial(subscription, state)
+      return { culprits: changed, unclear: [] }
+    }
+    if (!state.isBaselineKnown) {
+      const named = changed.filter((r) => message.includes(r.name))
+      this.#markDirty(subscription, changed)
+      return named.length > 0 ? { culprits: named, unclear: [] } : { culprits: [], unclear: changed }
+    }
+    if (state.trying === flight.nonce) {
+      state.trials.shift()
+      state.trying = undefined
+    }
+    const middle = changed.length >> 1
+    const names = changed.map((r) => r.name)
+    state.trials.unshift(names.slice(0, middle), names.slice(middle))
+    this.#markDirty(subscription, changed)
+    return { culprits: [], unclear: [] }
+  }
+
+  #endTrial(subscription: Subscription, state: FullSetState): void {
+    state.trials.shift()
+    state.trying = undefined
+    // What was left out meanwhile, also by changes during the trials.
+    if (state.trials.length > 0) return
+    for (const name of subscription.selected(this.#context.view)) subscription.dirty.add(name)
+  }
+
+  #markDirty(subscription: Subscription, resources: readonly EnvoyResource[]): void {
+    for (const { name } of resources) subscription.dirty.add(name)
+  }
+
+  #sendSet(subscription: Subscription, state: FullSetState, withheld: ReadonlySet<string>, isTrial: boolean): void {
+    const resources = this.#compose(subscription, withheld)
+    const changed = resources.filter((r) => subscription.held(r.name) !== r.version || subscription.owed.has(r.name))
+    const names = new Set(resources.map((r) => r.name))
+    const removed = subscription.heldNames().filter((name) => !names.has(name))
+    for (const name of removed) state.kept.delete(name)
+    for (const { name } of resources) if (!withheld.has(name)) subscription.settleName(name)
+    subscription.removals.clear()
+    const flight = this.#context.send(subscription, resources, removed, versionOf(resources))
+    if (isTrial) state.trying = flight.nonce
+    this.#host.afterSending(changed)
+  }
+
+  /** Everything that the client should have: the latest, or for names that must stay as they are, what it has. */
+  #compose(subscription: Subscription, withheld: ReadonlySet<string>): EnvoyResource[] {
+    const { view } = this.#context
+    const { typeUrl } = subscription
+    const { kept } = this.#state(subscription)
+    const resources: EnvoyResource[] = []
+    for (const name of new Set(subscription.selected(view))) {
+      const resource = view.get(typeUrl, name)
+      if (resource !== undefined && !withheld.has(name) && subscription.refused.get(name) !== resource.version) {
+        resources.push(resource)
+        continue
+      }
+      const old = kept.get(name) ?? view.lastGood(typeUrl, name)
+      if (old !== undefined && subscription.refused.get(name) !== old.version) resources.push(old)
+    }
+    if (typeUrl === typeUrls.listener) return resources
+    for (const [name, resource] of kept) {
+      // Unwanted, but it may still be used.
+      if (!view.has(typeUrl, name) && !subscription.removals.has(name) && subscription.wants(name)) {
+        resources.push(resource)
+      }
+    }
+    return resources
+  }
+
+  #state(subscription: Subscription): FullSetState {
+    let state = this.#states.get(subscription)
+    if (state === undefined) {
+      state = { kept: new Map(), isBaselineKnown: true, trials: [], trying: undefined }
+      this.#states.set(subscription, state)
+    }
+    return state
+  }
+}
+
+/** Equal content has an equal version, whatever the order. */
+function versionOf(resources: readonly EnvoyResource[]): string {
+  return contentVersion(
+    resources
+      .map((resource) => `${resource.name}\n${resource.version}`)
+      .sort(compareStrings)
+      .join('\n'),
+  )
+}

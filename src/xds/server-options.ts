@@ -1,0 +1,96 @@
+import type { Clock } from '../base/clock.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Collection, Source } from '../collections/collection.ts'
+import type { ResourceAck } from './acks.ts'
+import type { Authenticator } from './authenticator.ts'
+import type { XdsCounters } from './counters.ts'
+import type { Fallback } from './quarantine.ts'
+import type { ProxyNode } from './request.ts'
+import type { EnvoyResource } from './resource.ts'
+import type { StreamState } from './stream-state.ts'
+
+/** What the server needs of the Scheduler: sources to fill, in batches of its own. */
+export interface XdsScheduler {
+  source<K extends string, V>(name: string): Source<K, V>
+  batch<T>(run: () => T): T
+}
+
+/** One collection per type, each keyed by `resourceKey(scope, name)`. */
+export interface XdsCollections {
+  readonly cluster: Collection<string, EnvoyResource>
+  readonly endpoint: Collection<string, EnvoyResource>
+  readonly secret: Collection<string, EnvoyResource>
+  readonly listener: Collection<string, EnvoyResource>
+  readonly route: Collection<string, EnvoyResource>
+  readonly scopedRoute?: Collection<string, EnvoyResource>
+  readonly extension?: Collection<string, EnvoyResource>
+}
+
+/** PEM. With `clientCa`, clients must show a certificate that it signed. */
+export interface XdsTls {
+  readonly certificate: string
+  readonly key: string
+  readonly clientCa?: string
+}
+
+export interface XdsServerOptions {
+  /** The server makes the sources `xds.acks` and `xds.streams` in it. */
+  readonly scheduler: XdsScheduler
+  readonly collections: XdsCollections
+  readonly authenticator: Authenticator
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly tls?: XdsTls
+  /** What to send instead of a refused resource, e.g. a table whose bad virtual host answers 500. */
+  readonly fallback?: Fallback
+  /** @returns why this proxy cannot be served (e.g. its version), if so */
+  readonly admitNode?: (node: ProxyNode) => string | undefined
+  /** How long an unwanted resource stays after the last table that used it was accepted. Default 30 s. */
+  readonly linger?: number
+  /** How long it stays after a listener changed or went: Envoy's `--drain-time-s`. Default 60 s. */
+  readonly drainTime?: number
+  /** How long a table waits for the clusters in its `awaits`. Default 2 s. */
+  readonly awaitLimit?: number
+  /** When a proxy that reads nothing is cut off. Default 30 s. */
+  readonly stallLimit?: number
+  /** Resources are spread over messages of at most this size, where each fits. Default 1 MiB. */
+  readonly maxMessageBytes?: number
+  /** No further message is begun while this much waits for a proxy to read. Default 4 MiB. */
+  readonly maxWaitingBytes?: number
+  /** Runs a task after the current one; for tests. Default `setImmediate`. */
+  readonly defer?: (run: () => void) => void
+}
+
+/** One resource as one proxy has it. */
+export interface HeldResource {
+  readonly typeUrl: string
+  readonly name: string
+  /** Sent last, answered or not. */
+  readonly sent?: string
+  readonly accepted?: string
+  readonly refused?: string
+}
+
+/**
+ * Promises: nothing is answered before `markSynced`; nothing is sent to a stream but resources of the
+ * scope that its authenticator gave; `acks` and `streams` change in batches and only when they differ.
+ */
+export interface XdsServer {
+  /** Key: `ackKey(typeUrl, scope, name)`. The entries of a scope lose `ackedVersion` with its last stream. */
+  readonly acks: Source<string, ResourceAck>
+  /** Key: stream id. */
+  readonly streams: Source<string, StreamState>
+  readonly counters: XdsCounters
+  /**
+   * @param address `127.0.0.1:18000`, `127.0.0.1:0` or `unix:/path/to/socket`
+   * @returns the address with the real port
+   * @throws if it cannot be bound
+   */
+  listen(address: string): Promise<string>
+  /** The collections are complete: from now on requests are answered. */
+  markSynced(): void
+  /** What one connected proxy has, sorted; undefined when it is gone. */
+  inspect(streamId: string): readonly HeldResource[] | undefined
+  /** Ends all streams and frees the addresses. */
+  close(): Promise<void>
+}

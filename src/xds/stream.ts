@@ -1,0 +1,398 @@
+import { assert } from '../base/assert.ts'
+import type { Leftover } from './leftovers.ts'
+import { tableTypes } from './order.ts'
+import { Push } from './push.ts'
+import { type EnvoyResource, typeUrls } from './resource.ts'
+import { type Barrier, barrierKey } from './retirement.ts'
+import type { NamesByType, ViewChange } from './snapshot.ts'
+import type { StreamContext } from './stream-context.ts'
+import type { Flight, Interest, Subscription } from './subscription.ts'
+
+/** What both variants of a request have in common after decoding. */
+interface AnyRequest {
+  readonly typeUrl: string
+  readonly nonce: string
+  /** Present when the client refused the response with this nonce. */
+  readonly error?: string | undefined
+}
+
+export interface DeltaRequest extends AnyRequest {
+  readonly subscribe: readonly string[]
+  readonly unsubscribe: readonly string[]
+  readonly initialVersions: Readonly<Record<string, string>>
+}
+
+export interface SotwRequest extends AnyRequest {
+  readonly names: readonly string[]
+  readonly version: string
+}
+
+/** More types than this on one stream is an attack, not a proxy. */
+const maximumTypes = 64
+
+/** A refusal that tells about the proxy's surroundings, not about the bytes: the next proxy may load them. */
+const environmentalRefusal = /cannot bind|address already in use|permission denied|cannot assign requested address/i
+
+export interface StreamHost {
+  /** Something may be sent: `flush` follows, once for many calls. */
+  readonly scheduleFlush: () => void
+  /** Numbers or versions have changed. */
+  readonly noteState: () => void
+  /** What the proxy's last stream left unsettled. */
+  readonly leftover: Leftover | undefined
+}
+
+/**
+ * One ADS stream of an authenticated proxy. The caller promises: requests in their order, one variant,
+ * `flush` in a task of its own after `scheduleFlush`, `close` once at the end and nothing after it. The
+ * stream promises: at most one pending change per type and name, latest wins; nothing of another scope.
+ */
+export class AdsStream {
+  readonly #context: StreamContext
+  readonly #push: Push
+  readonly #host: StreamHost
+  #cancelWake: (() => void) | undefined
+
+  constructor(context: StreamContext, host: StreamHost) {
+    this.#context = context
+    this.#push = new Push(context)
+    this.#host = host
+  }
+
+  /** @returns a reason to end the stream with INVALID_ARGUMENT */
+  onDelta(request: DeltaRequest): string | undefined {
+    const subscription = this.#subscription(request)
+    if (typeof subscription === 'string') return subscription
+    const isFirst = !subscription.requested
+    // A stale or unknown nonce only fails to pair; what the client wants counts all the same.
+    if (request.nonce !== '') this.#settle(subscription, request)
+    const interest = subscription.applyDelta(request.subscribe, request.unsubscribe)
+    const initial = isFirst ? request.initialVersions : {}
+    const hasInitial = this.#takeInitialVersions(subscription, initial)
+    this.#applyInterest(subscription, interest, (name) => Object.hasOwn(initial, name))
+    // A new client must hear that there is nothing, or it waits.
+    if (isFirst && subscription.wildcard && !hasInitial) subscription.answerOwed = true
+    if (isFirst) this.#takeLeftover(subscription)
+    this.#changed()
+    return undefined
+  }
+
+  /** @returns a reason to end the stream with INVALID_ARGUMENT */
+  onSotw(request: SotwRequest): string | undefined {
+    const subscription = this.#subscription(request)
+    if (typeof subscription === 'string') return subscription
+    const isFirst = !subscription.requested
+    if (request.nonce !== '' && !isFirst) this.#settle(subscription, request)
+    // Stale: a newer response is on its way, whose answer will tell what the client wants by then.
+    if (!isFirst && request.nonce !== subscription.lastNonce) {
+      this.#changed()
+      return undefined
+    }
+    const interest = subscription.applySotw(request.names)
+    const wantsAny = subscription.wildcard || request.names.length > 0
+    if (subscription.traits.fullSet) {
+      const isCurrent =
+        isFirst &&
+        subscription.wildcard &&
+        subscription.names.size === 0 &&
+        request.version !== '' &&
+        request.version === this.#push.fullSets.currentVersion(subscription)
+      if (isFirst) {
+        this.#push.fullSets.start(subscription, request.version === '', isCurrent)
+        if (request.version !== '') this.#context.hadConfiguration = true
+      }
+      this.#forgetUnwanted(subscription, interest)
+      const isMore = interest.added.length > 0 || interest.wildcardAdded
+      if (wantsAny && !isCurrent && (isFirst || isMore)) {
+        subscription.answerOwed = true
+        for (const name of subscription.selected(this.#context.view)) subscription.dirty.add(name)
+      }
+    } else {
+      this.#applyInterest(subscription, interest, () => false)
+      if (wantsAny && (isFirst || interest.added.length > 0)) subscription.answerOwed = true
+    }
+    if (isFirst) this.#takeLeftover(subscription)
+    this.#changed()
+    return undefined
+  }
+
+  /** The view has changed: notes names, sends nothing. */
+  onViewChange(change: ViewChange): void {
+    const { subscriptions } = this.#context
+    for (const [typeUrl, names] of change.changed) {
+      const subscription = subscriptions.get(typeUrl)
+      if (subscription === undefined) continue
+      for (const name of names) if (subscription.wants(name)) subscription.dirty.add(name)
+    }
+    this.#retire(change.retired, () => true)
+    // Retired before this stream began, or before it had the resource.
+    this.#retire(change.gone, (typeUrl, name) => !this.#context.retirement.has(typeUrl, name))
+    this.#host.scheduleFlush()
+  }
+
+  /** Names that may be removed now. */
+  onDue(names: NamesByType): void {
+    for (const [typeUrl, due] of names) {
+      const subscription = this.#context.subscriptions.get(typeUrl)
+      if (subscription === undefined) continue
+      for (const name of due) if (!this.#context.view.has(typeUrl, name)) subscription.removals.add(name)
+    }
+    this.#host.scheduleFlush()
+  }
+
+  flush(): void {
+    this.#cancelWake?.()
+    this.#cancelWake = undefined
+    this.#push.flush()
+    const { wakeAt } = this.#push
+    if (wakeAt !== undefined) {
+      const { clock } = this.#context
+      this.#cancelWake = clock.after(Math.max(0, wakeAt - clock.now()), () => {
+        this.#cancelWake = undefined
+        this.#host.scheduleFlush()
+      })
+    }
+    this.#host.noteState()
+  }
+
+  /** @returns what the proxy's next stream should know */
+  close(): Leftover {
+    this.#cancelWake?.()
+    const { outlet, retirement, subscriptions, acks } = this.#context
+    outlet.close()
+    retirement.close()
+    const ghosts = new Map<string, Set<string>>()
+    const warming = new Set<string>()
+    for (const [typeUrl, subscription] of subscriptions) {
+      for (const [name, version] of subscription.acked) acks.move(typeUrl, name, version, undefined)
+      const names = new Set(subscription.ghosts)
+      for (const flight of subscription.flights.values()) {
+        for (const { name } of flight.resources) {
+          names.add(name)
+          if (typeUrl === typeUrls.cluster) warming.add(name)
+        }
+      }
+      if (names.size > 0) ghosts.set(typeUrl, names)
+    }
+    return { ghosts, warming }
+  }
+
+  #subscription(request: AnyRequest): Subscription | string {
+    if (request.typeUrl === '') return 'type_url is required on an aggregated stream'
+    const { subscriptions } = this.#context
+    if (subscriptions.size >= maximumTypes && !subscriptions.has(request.typeUrl)) return 'too many resource types'
+    return this.#context.subscription(request.typeUrl)
+  }
+
+  #changed(): void {
+    this.#host.scheduleFlush()
+    this.#host.noteState()
+  }
+
+  /** @returns whether the client had anything */
+  #takeInitialVersions(subscription: Subscription, initial: Readonly<Record<string, string>>): boolean {
+    const { view, acks } = this.#context
+    const { typeUrl } = subscription
+    const gone = new Set<string>()
+    let hasAny = false
+    for (const given of Object.keys(initial)) {
+      hasAny = true
+      if (!subscription.wants(given)) continue
+      const resource = view.get(typeUrl, given)
+      // The strings of the request are not kept where equal ones are shared by all streams.
+      const name = resource?.name ?? given
+      const version = resource?.version === initial[given] ? resource?.version : initial[given]
+      assert(version !== undefined, 'a key has a value')
+      acks.move(typeUrl, name, subscription.acked.get(name), version)
+      subscription.acked.set(name, version)
+      if (resource !== undefined && resource.version === version) view.accept(resource)
+      else if (view.has(typeUrl, name) || typeUrl === typeUrls.listener) subscription.dirty.add(name)
+      else gone.add(name)
+    }
+    if (hasAny) this.#context.hadConfiguration = true
+    if (gone.size > 0) this.#retire(new Map([[typeUrl, gone]]), () => true)
+    return hasAny
+  }
+
+  #takeLeftover(subscription: Subscription): void {
+    const { leftover } = this.#host
+    if (leftover === undefined) return
+    const { typeUrl } = subscription
+    const gone = new Set<string>()
+    for (const name of leftover.ghosts.get(typeUrl) ?? []) {
+      if (!subscription.wants(name)) continue
+      subscription.ghosts.add(name)
+      if (!this.#context.view.has(typeUrl, name)) gone.add(name)
+    }
+    if (typeUrl === typeUrls.listener) for (const name of gone) subscription.dirty.add(name)
+    else if (gone.size > 0) this.#retire(new Map([[typeUrl, gone]]), () => true)
+    if (typeUrl === typeUrls.endpoint) {
+      for (const name of leftover.warming) {
+        if (!subscription.wants(name)) continue
+        subscription.pushed.add(name)
+        subscription.dirty.add(name)
+      }
+    }
+  }
+
+  #applyInterest(subscription: Subscription, interest: Interest, isInitial: (name: string) => boolean): void {
+    const { view } = this.#context
+    const { typeUrl } = subscription
+    const owe = (name: string): void => {
+      if (isInitial(name)) {
+        // On reconnection only differences are sent.
+        if (view.get(typeUrl, name)?.version !== subscription.held(name)) subscription.dirty.add(name)
+        return
+      }
+      subscription.owed.add(name)
+      subscription.dirty.add(name)
+    }
+    for (const name of interest.added) {
+      if (subscription.collections.has(name)) {
+        for (const member of view.members(typeUrl, name)) owe(member)
+      } else owe(name)
+    }
+    if (interest.wildcardAdded) for (const name of view.names(typeUrl)) owe(name)
+    this.#forgetUnwanted(subscription, interest)
+  }
+
+  #forgetUnwanted(subscription: Subscription, interest: Interest): void {
+    for (const name of interest.removed) {
+      if (subscription.wants(name)) {
+        // Still covered by the wildcard: the client must hear whether that means having it.
+        if (this.#context.variant === 'sotw') continue
+        subscription.owed.add(name)
+        subscription.dirty.add(name)
+      } else this.#context.forget(subscription, name)
+    }
+    if (!interest.wildcardRemoved && !interest.removed.some((name) => name.endsWith('/*'))) return
+    for (const name of [...subscription.acked.keys(), ...subscription.dirty]) {
+      if (!subscription.wants(name)) this.#context.forget(subscription, name)
+    }
+  }
+
+  /** The client has answered a response. */
+  #settle(subscription: Subscription, request: AnyRequest): void {
+    const flight = subscription.land(request.nonce)
+    if (flight === undefined) return
+    if (request.error === undefined) this.#onAck(subscription, flight)
+    else this.#onNack(subscription, flight, request.error)
+  }
+
+  #onAck(subscription: Subscription, flight: Flight): void {
+    const { counters, view, retirement, variant } = this.#context
+    const { typeUrl, traits } = subscription
+    subscription.acks++
+    counters.add(counters.acks, typeUrl)
+    for (const resource of flight.resources) {
+      const { name, version } = resource
+      view.accept(resource)
+      subscription.refused.delete(name)
+      subscription.ghosts.delete(name)
+      // Unsubscribed meanwhile, or pushed and never asked for: the client does not keep it.
+      if (subscription.wants(name)) this.#context.accept(subscription, name, version)
+      if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
+    }
+    for (const name of flight.removed) {
+      subscription.ghosts.delete(name)
+      this.#context.accept(subscription, name, undefined)
+      if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
+    }
+    if (variant === 'sotw' && traits.fullSet) this.#push.fullSets.onAck(subscription, flight)
+  }
+
+  #onNack(subscription: Subscription, flight: Flight, message: string): void {
+    const { counters, logger, variant, retirement } = this.#context
+    const { typeUrl, traits } = subscription
+    subscription.nacks++
+    subscription.lastNack = message
+    counters.add(counters.nacks, typeUrl)
+    if (variant === 'sotw' && traits.fullSet) {
+      const { culprits, unclear } = this.#push.fullSets.onNack(subscription, flight, message)
+      for (const resource of culprits) this.#refuse(subscription, resource, message)
+      for (const resource of unclear) this.#refuseHere(subscription, resource, message)
+      return
+    }
+    if (flight.resources.length === 0) {
+      // Stock Envoy refuses removed secrets ("Missing SDS resources") although nothing is wrong.
+      logger.debug('A proxy refused a removal', { typeUrl, names: flight.removed, message })
+      for (const name of flight.removed) {
+        subscription.ghosts.delete(name)
+        this.#context.accept(subscription, name, undefined)
+        if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
+      }
+      return
+    }
+    // What goes in the same response was lost with it.
+    for (const name of flight.removed) {
+      if (subscription.acked.has(name)) subscription.ghosts.add(name)
+      else if (subscription.wants(name)) subscription.owed.add(name)
+      subscription.dirty.add(name)
+    }
+    const [only] = flight.resources
+    if (flight.resources.length === 1 && only !== undefined) {
+      this.#refuse(subscription, only, message)
+      return
+    }
+    for (const { name } of flight.resources) {
+      subscription.ghosts.add(name)
+      // Something newer may be in flight already.
+      if (subscription.flightOf(name) !== undefined || !subscription.wants(name)) continue
+      subscription.suspects.add(name)
+      subscription.dirty.add(name)
+    }
+  }
+
+  /** Exactly these bytes were refused, alone. */
+  #refuse(subscription: Subscription, resource: EnvoyResource, message: string): void {
+    const { acks, view, logger } = this.#context
+    const { typeUrl, name, version, scope } = resource
+    this.#refuseHere(subscription, resource, message)
+    const isLocal = acks.isAcked(typeUrl, name, version) || environmentalRefusal.test(message)
+    logger.warn('A proxy refused a resource', { typeUrl, scope, name, version, message, sources: resource.sources })
+    if (!isLocal) view.refuse(resource, message)
+  }
+
+  #refuseHere(subscription: Subscription, resource: EnvoyResource, message: string): void {
+    const { typeUrl, name, version } = resource
+    subscription.refused.set(name, version)
+    subscription.dirty.add(name)
+    this.#context.acks.reject(typeUrl, name, version, message)
+  }
+
+  #retire(retired: NamesByType, isNew: (typeUrl: string, name: string) => boolean): void {
+    const names = new Map<string, Set<string>>()
+    for (const [typeUrl, all] of retired) {
+      const subscription = this.#context.subscriptions.get(typeUrl)
+      if (subscription === undefined) continue
+      for (const name of all) {
+        if (!isNew(typeUrl, name)) continue
+        if (subscription.held(name) === undefined && !subscription.ghosts.has(name)) continue
+        const set = names.get(typeUrl)
+        if (set) set.add(name)
+        else names.set(typeUrl, new Set([name]))
+      }
+    }
+    if (names.size > 0) this.#context.retirement.retire(names, this.#barrier())
+  }
+
+  /** Every table and listener that is about to change, and the response that must be accepted for each. */
+  #barrier(): Barrier {
+    const { subscriptions, nextSequence, view } = this.#context
+    const barrier: Barrier = new Map()
+    for (const typeUrl of tableTypes) {
+      const subscription = subscriptions.get(typeUrl)
+      if (subscription === undefined) continue
+      for (const flight of subscription.flights.values()) {
+        for (const { name } of flight.resources) barrier.set(barrierKey(typeUrl, name), flight.sequence)
+        for (const name of flight.removed) barrier.set(barrierKey(typeUrl, name), flight.sequence)
+      }
+      for (const name of [...subscription.dirty, ...subscription.refused.keys()]) {
+        if (!subscription.wants(name)) continue
+        const isGoing = typeUrl === typeUrls.listener && subscription.held(name) !== undefined
+        if (view.has(typeUrl, name) || isGoing) barrier.set(barrierKey(typeUrl, name), nextSequence)
+      }
+    }
+    return barrier
+  }
+}
