@@ -16,12 +16,21 @@ const directory = mkdtempSync(join(tmpdir(), 'gatewright-tests-'))
 const file = join(directory, 'report.json')
 try {
   const vitest = new URL('../node_modules/vitest/vitest.mjs', import.meta.url).pathname
-  const args = [vitest, 'run', '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`, ...process.argv.slice(2)]
+  const args = [
+    vitest,
+    'run',
+    '--reporter=dot',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+    ...process.argv.slice(2),
+  ]
   const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
   const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport
   // A suite that could not be loaded has no failed test, and yet it failed.
   const failed = Math.max(report.numFailedTests, report.numFailedTestSuites > 0 ? 1 : 0, status === 0 ? 0 : 1)
-  console.log(`\n${report.numPassedTests} passed, ${failed} failed${report.numPendingTests > 0 ? `, ${report.numPendingTests} skipped` : ''}`)
+  console.log(
+    `\n${report.numPassedTests} passed, ${failed} failed${report.numPendingTests > 0 ? `, ${report.numPendingTests} skipped` : ''}`,
+  )
   process.exitCode = failed > 0 || report.numPassedTests === 0 ? 1 : 0
 } finally {
   rmSync(directory, { recursive: true, force: true })

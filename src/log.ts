@@ -5,16 +5,24 @@ type Level = (typeof levels)[number]
 
 /** Writes one line per entry: JSON for machines, or a sentence with its fields for people. */
 export function createLogger(least: Level, format: 'text' | 'json', write: (text: string) => void): Logger {
-  const log = (level: Level) => (message: string, fields: LogFields = {}) => {
-    if (levels.indexOf(level) < levels.indexOf(least)) return
-    const time = new Date().toISOString()
-    write(format === 'json' ? `${stringify({ time, level, message, ...fields })}\n` : formatText(time, level, message, fields))
-  }
+  const log =
+    (level: Level) =>
+    (message: string, fields: LogFields = {}) => {
+      if (levels.indexOf(level) < levels.indexOf(least)) return
+      const time = new Date().toISOString()
+      write(
+        format === 'json'
+          ? `${stringify({ time, level, message, ...fields })}\n`
+          : formatText(time, level, message, fields),
+      )
+    }
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
 }
 
 function stringify(value: unknown): string {
-  return JSON.stringify(value, (_key, v: unknown) => (v instanceof Error ? (v.stack ?? v.message) : typeof v === 'bigint' ? String(v) : v))
+  return JSON.stringify(value, (_key, v: unknown) =>
+    v instanceof Error ? (v.stack ?? v.message) : typeof v === 'bigint' ? String(v) : v,
+  )
 }
 
 /** JSON around the values keeps line breaks and escape sequences of others out of the log. */

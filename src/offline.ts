@@ -1,5 +1,6 @@
 import { compareBy, compareStrings } from './base/compare.ts'
 import { silentLogger } from './base/logger.ts'
+import { bindToOwnPorts } from './bind-to-own-ports.ts'
 import type { OfflineResult, PrintedResource, TranslateOffline } from './cli/offline.ts'
 import { type ControlPlane, createOfflineControlPlane } from './control-plane.ts'
 import { renderResource } from './envoy/proto-json.ts'
@@ -20,19 +21,6 @@ export const translateOffline: TranslateOffline = async (paths, controllerNames)
     statuses: listStatuses(controlPlane),
     resources: listResources(controlPlane),
   }
-}
-
-/** Offline nobody binds ports: each Gateway listens on all addresses, on the ports as written. */
-export function bindToOwnPorts({ scheduler, sources, fleets }: ControlPlane): void {
-  const binding = { listenAddress: '0.0.0.0', ports: {}, addresses: [], portProblems: {} }
-  fleets.subscribe((changes) => {
-    scheduler.batch(() => {
-      for (const { key, after } of changes) {
-        if (after) sources.bindings.set(key, binding)
-        else sources.bindings.delete(key)
-      }
-    })
-  })
 }
 
 const types = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const

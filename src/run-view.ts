@@ -92,7 +92,7 @@ function viewRoute(controlPlane: ControlPlane, key: NamespacedName): RunningRout
 
 /** A path that the route answers, so that the URL can be tried as it is. */
 function firstPath(rules: readonly HTTPRouteRule[]): string {
-  for (const { matches } of rules) for (const { path } of matches) if (path.type !== 'RegularExpression') return path.value
+  for (const { matches } of rules)
+    for (const { path } of matches) if (path.type !== 'RegularExpression') return path.value
   return '/'
 }
-

@@ -44,7 +44,12 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
   const directory = await mkdtemp(join(tmpdir(), 'gatewright-'))
   const tokens = new Map<string, string>()
   const authenticator = createTokenAuthenticator(() => tokens)
-  const controlPlane = createServingControlPlane({ controllerNames: options.controllerNames, logger, clock, authenticator })
+  const controlPlane = createServingControlPlane({
+    controllerNames: options.controllerNames,
+    logger,
+    clock,
+    authenticator,
+  })
   const { scheduler, sources, fleets, xds } = controlPlane
   const socket = join(directory, 'xds.sock')
   await xds.listen(`unix:${socket}`)
@@ -109,7 +114,8 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
 }
 
 function toBinding({ address, bound, problems }: AddressPlan) {
-  const portOf = (map: ReadonlyMap<number, unknown>) => Object.fromEntries([...map].map(([port, value]) => [String(port), value]))
+  const portOf = (map: ReadonlyMap<number, unknown>) =>
+    Object.fromEntries([...map].map(([port, value]) => [String(port), value]))
   return {
     listenAddress: address,
     ports: portOf(bound) as Record<string, number>,
@@ -144,4 +150,3 @@ function notifyOnChange({ statuses, graph }: ControlPlane, notify: () => void): 
   statuses.httpRoutes.subscribe(soon)
   graph.bindings.subscribe(soon)
 }
-

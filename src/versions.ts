@@ -5,7 +5,9 @@ import { findEnvoy } from './providers/local-envoy/envoy-binary.ts'
 
 /** The versions of everything that takes part. */
 export async function findVersions(envoyPath: string | undefined): Promise<Versions> {
-  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   const envoy = await findEnvoy(envoyPath).then(
     (binary) => `${binary.version} (${binary.path})`,
     () => undefined,

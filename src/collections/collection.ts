@@ -24,7 +24,12 @@ export interface Collection<K extends string, V> {
   subscribe(listener: (changes: readonly Change<K, V>[]) => void): () => void
 }
 
-/** A collection filled from outside, by a provider or by a stream. Changes are allowed inside a batch only. */
+/**
+ * A collection filled from outside, by a provider or by a stream. Changes are allowed inside a batch only.
+ * The last write to a key wins; writing an equal value changes nothing and keeps the old instance.
+ * Inside the batch the source shows its writes already; everybody else sees them when the batch has settled,
+ * and never if it throws. A value is never undefined, and never changed after it was handed over.
+ */
 export interface Source<K extends string, V> extends Collection<K, V> {
   set(key: K, value: V): void
   delete(key: K): void
@@ -47,7 +52,8 @@ export interface Index<I extends string, K extends string, V> {
 /**
  * How a derivation reads what is not its input. Each read is remembered, also of what is absent:
  * when the answer changes, the derivation runs again. Only collections and indexes created before
- * the derivation may be read, so there are no cycles and no half-updated joins.
+ * the derivation may be read, so there are no cycles and no half-updated joins. Good while the function runs
+ * that was given it, and not a moment longer.
  */
 export interface Reads {
   get<K extends string, V>(from: Collection<K, V>, key: K): V | undefined

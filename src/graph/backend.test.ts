@@ -120,7 +120,10 @@ spec: {type: ExternalName, externalName: localhost, ports: [{port: 80}]}
   test('is one backend for every route and rule that names it, and goes with the last of them', () => {
     const fixture = new GraphFixture(
       serviceYaml('shop/cart') +
-        httpRouteYaml('shop/a', '  rules: [{backendRefs: [{name: cart, port: 80}]}, {backendRefs: [{name: cart, port: 80}]}]') +
+        httpRouteYaml(
+          'shop/a',
+          '  rules: [{backendRefs: [{name: cart, port: 80}]}, {backendRefs: [{name: cart, port: 80}]}]',
+        ) +
         httpRouteYaml('shop/b', '  rules: [{backendRefs: [{name: cart, port: 80}]}]'),
     )
     expect(fixture.graph.backends.size).toBe(1)

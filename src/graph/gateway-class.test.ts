@@ -15,7 +15,8 @@ metadata: {name: ${name}, namespace: ${namespace}}
 data: ${data}
 ---
 `
-const withParameters = (ref: string) => classYaml('gatewright', `{controllerName: ${testControllerName}, parametersRef: ${ref}}`)
+const withParameters = (ref: string) =>
+  classYaml('gatewright', `{controllerName: ${testControllerName}, parametersRef: ${ref}}`)
 const look = '{group: "", kind: ConfigMap, name: look, namespace: gatewright}'
 const classOf = (fixture: GraphFixture) => {
   const node = fixture.graph.gatewayClasses.get('/gatewright' as never)
@@ -86,7 +87,9 @@ describe('a GatewayClass', () => {
       'parametersRef needs the namespace of the ConfigMap',
     ],
   ])('with parametersRef to %s says so and keeps serving with the defaults', (_, objects, ref, message) => {
-    const fixture = new GraphFixture(objects + withParameters(ref) + gatewayYaml('shop/edge', '[{name: web, port: 80, protocol: HTTP}]'))
+    const fixture = new GraphFixture(
+      objects + withParameters(ref) + gatewayYaml('shop/edge', '[{name: web, port: 80, protocol: HTTP}]'),
+    )
     expect(classOf(fixture)).toMatchObject({
       profile: { headers: 'quiet' },
       problems: [{ on: 'Accepted', reason: 'InvalidParameters', message, path: 'spec.parametersRef' }],

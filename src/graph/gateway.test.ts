@@ -12,7 +12,7 @@ data: ${data}
 `
 
 describe('a Gateway', () => {
-  test('of a class that does not exist is nobody\'s, until the class comes', () => {
+  test("of a class that does not exist is nobody's, until the class comes", () => {
     const fixture = new GraphFixture(edge(''))
     expect(fixture.graph.gateways.size).toBe(0)
     fixture.apply(gatewayClassYaml)

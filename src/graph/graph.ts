@@ -46,16 +46,20 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   const gatewayClasses = scheduler.derive('GatewayClassNode', sources.gatewayClasses, (gatewayClass, reads) =>
     resolveGatewayClass(gatewayClass, reads, controllerNames, sources.configMaps),
   )
-  const certificates = scheduler.derive('CertificateState', sources.secrets, (secret, _reads, key): CertificateState => {
-    if (secret.type !== 'kubernetes.io/tls')
-      return { state: 'malformed', message: `is of type ${secret.type}: use type kubernetes.io/tls` }
-    const empty = new Uint8Array()
-    return parseCertificate(
-      key,
-      decodeSecretValue(secret, 'tls.crt') ?? empty,
-      decodeSecretValue(secret, 'tls.key') ?? empty,
-    )
-  })
+  const certificates = scheduler.derive(
+    'CertificateState',
+    sources.secrets,
+    (secret, _reads, key): CertificateState => {
+      if (secret.type !== 'kubernetes.io/tls')
+        return { state: 'malformed', message: `is of type ${secret.type}: use type kubernetes.io/tls` }
+      const empty = new Uint8Array()
+      return parseCertificate(
+        key,
+        decodeSecretValue(secret, 'tls.crt') ?? empty,
+        decodeSecretValue(secret, 'tls.key') ?? empty,
+      )
+    },
+  )
   const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
     resolveGateway(gateway, { reads, grants, certificates, classes: gatewayClasses, configMaps: sources.configMaps }),
   )

@@ -19,7 +19,8 @@ function edge(listeners: string, ...others: readonly string[]) {
   return new GraphFixture(gatewayClassYaml + gatewayYaml('shop/edge', listeners) + others.join(''))
 }
 
-const problemsOf = (listener: ListenerNode) => listener.problems.map(({ on, reason, path }) => `${on} ${reason} ${path}`)
+const problemsOf = (listener: ListenerNode) =>
+  listener.problems.map(({ on, reason, path }) => `${on} ${reason} ${path}`)
 const messagesOf = (listener: ListenerNode) => listener.problems.map((p) => p.message)
 
 describe('protocol', () => {
@@ -130,7 +131,9 @@ describe('allowedRoutes', () => {
   })
 
   test('an empty list of kinds means those of the protocol', () => {
-    const listener = edge('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: []}}]').listener('shop/edge/web')
+    const listener = edge('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: []}}]').listener(
+      'shop/edge/web',
+    )
     expect(listener.supportedKinds).toEqual([httpRouteKind])
   })
 

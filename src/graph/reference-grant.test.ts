@@ -135,7 +135,8 @@ describe('A1: tls.certificateRefs of a Gateway to a Secret in another namespace'
 
 test('within one namespace no grant is needed, and none is asked for', () => {
   const fixture = new GraphFixture(
-    serviceYaml('shop/web') + httpRouteYaml('shop/web', '  rules: [{backendRefs: [{name: web, namespace: shop, port: 80}]}]'),
+    serviceYaml('shop/web') +
+      httpRouteYaml('shop/web', '  rules: [{backendRefs: [{name: web, namespace: shop, port: 80}]}]'),
   )
   expect(fixture.route('shop/web').problems).toEqual([])
 })

@@ -1,11 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import {
-  GraphFixture,
-  gatewayClassYaml,
-  gatewayYaml,
-  httpRouteYaml,
-  namespaceYaml,
-} from '../testing/builders.ts'
+import { GraphFixture, gatewayClassYaml, gatewayYaml, httpRouteYaml, namespaceYaml } from '../testing/builders.ts'
 
 const twoPorts = '[{name: web, port: 80, protocol: HTTP}, {name: alt, port: 8080, protocol: HTTP}]'
 const gateway = (listeners: string) => gatewayClassYaml + gatewayYaml('shop/edge', listeners)
@@ -33,7 +27,8 @@ describe('parentRefs', () => {
   })
 
   test('with a port mean all listeners on it', () => {
-    const three = '[{name: a, port: 80, protocol: HTTP, hostname: a.example.com}, {name: b, port: 80, protocol: HTTP}, {name: c, port: 81, protocol: HTTP}]'
+    const three =
+      '[{name: a, port: 80, protocol: HTTP, hostname: a.example.com}, {name: b, port: 80, protocol: HTTP}, {name: c, port: 81, protocol: HTTP}]'
     const fixture = new GraphFixture(gateway(three) + route('[{name: edge, port: 80}]'))
     expect(attached(fixture)).toEqual([{ index: 0, listeners: ['a', 'b'], reasons: [] }])
   })
@@ -46,7 +41,8 @@ describe('parentRefs', () => {
     expect(bad.parents('shop/cart')[0]?.problems).toMatchObject([
       {
         on: 'Accepted',
-        message: 'Gateway "shop/edge" has no listener named "alt" on port 80: it has "web" on port 80, "alt" on port 8080',
+        message:
+          'Gateway "shop/edge" has no listener named "alt" on port 80: it has "web" on port 80, "alt" on port 8080',
         path: 'spec.parentRefs[0]',
       },
     ])
@@ -69,8 +65,11 @@ describe('parentRefs', () => {
     expect(attached(fixture).map((p) => p.index)).toEqual([1])
   })
 
-  test("to a Gateway of a foreign class are not ours to judge", () => {
-    const foreign = gatewayYaml('shop/edge', twoPorts).replace('gatewayClassName: gatewright', 'gatewayClassName: other')
+  test('to a Gateway of a foreign class are not ours to judge', () => {
+    const foreign = gatewayYaml('shop/edge', twoPorts).replace(
+      'gatewayClassName: gatewright',
+      'gatewayClassName: other',
+    )
     expect(attached(new GraphFixture(gatewayClassYaml + foreign + route('[{name: edge}]')))).toEqual([])
   })
 
@@ -100,7 +99,8 @@ describe('parentRefs', () => {
 
   test('that lead to one listener twice attach once and count once', () => {
     const fixture = new GraphFixture(
-      gateway(twoPorts) + route('[{name: edge, sectionName: web, port: 80}, {name: edge, sectionName: alt, port: 8080}]'),
+      gateway(twoPorts) +
+        route('[{name: edge, sectionName: web, port: 80}, {name: edge, sectionName: alt, port: 8080}]'),
     )
     // The schema refuses most ways to say it twice; without the group the two are written differently.
     const twice = new GraphFixture(
@@ -113,7 +113,8 @@ describe('parentRefs', () => {
 })
 
 describe('allowed namespaces', () => {
-  const listener = (namespaces: string) => gateway(`[{name: web, port: 80, protocol: HTTP, allowedRoutes: {namespaces: ${namespaces}}}]`)
+  const listener = (namespaces: string) =>
+    gateway(`[{name: web, port: 80, protocol: HTTP, allowedRoutes: {namespaces: ${namespaces}}}]`)
   const fromBilling = route('[{name: edge, namespace: shop}]', '', 'billing/invoices')
   const billing = (yaml: string) => attached(new GraphFixture(yaml), 'billing/invoices')
 
@@ -121,7 +122,9 @@ describe('allowed namespaces', () => {
     expect(billing(listener('{from: Same}') + fromBilling)).toEqual([
       { index: 0, listeners: [], reasons: ['NotAllowedByListeners'] },
     ])
-    expect(attached(new GraphFixture(listener('{from: Same}') + route('[{name: edge}]')))[0]?.listeners).toEqual(['web'])
+    expect(attached(new GraphFixture(listener('{from: Same}') + route('[{name: edge}]')))[0]?.listeners).toEqual([
+      'web',
+    ])
   })
 
   test('All lets everybody in', () => {
@@ -148,12 +151,17 @@ describe('allowed namespaces', () => {
   })
 
   test('a Selector knows namespaces by their name, as the API server labels them', () => {
-    const byName = '{from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [billing, stock]}]}}'
+    const byName =
+      '{from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [billing, stock]}]}}'
     // Without a Namespace object, as in a directory of manifests.
     expect(billing(listener(byName) + fromBilling)[0]?.listeners).toEqual(['web'])
-    expect(billing(listener(byName) + fromBilling + namespaceYaml('billing', '{team: money}'))[0]?.listeners).toEqual(['web'])
+    expect(billing(listener(byName) + fromBilling + namespaceYaml('billing', '{team: money}'))[0]?.listeners).toEqual([
+      'web',
+    ])
     const other = route('[{name: edge, namespace: shop}]', '', 'guests/page')
-    expect(attached(new GraphFixture(listener(byName) + other), 'guests/page')[0]?.reasons).toEqual(['NotAllowedByListeners'])
+    expect(attached(new GraphFixture(listener(byName) + other), 'guests/page')[0]?.reasons).toEqual([
+      'NotAllowedByListeners',
+    ])
   })
 
   test('a namespace cannot pass for another one by a label of its own', () => {
@@ -172,7 +180,8 @@ describe('allowed namespaces', () => {
 describe('what a listener takes', () => {
   test('no HTTPRoute when it allows other kinds only', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}]') + route('[{name: edge}]'),
+      gateway('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}]') +
+        route('[{name: edge}]'),
     )
     expect(attached(fixture)).toEqual([{ index: 0, listeners: [], reasons: ['NotAllowedByListeners'] }])
     expect(fixture.parents('shop/cart')[0]?.problems[0]?.message).toBe('listener "web" allows no HTTPRoute')
@@ -185,14 +194,16 @@ describe('what a listener takes', () => {
 
   test('routes even while its certificate is missing', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: gone}]}}]') + route('[{name: edge}]'),
+      gateway('[{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: gone}]}}]') +
+        route('[{name: edge}]'),
     )
     expect(attached(fixture)).toEqual([{ index: 0, listeners: ['tls'], reasons: [] }])
   })
 
   test('one listener is enough: refusals by others are not told', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 81, protocol: TCP}]') + route('[{name: edge}]'),
+      gateway('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 81, protocol: TCP}]') +
+        route('[{name: edge}]'),
     )
     expect(attached(fixture)).toEqual([{ index: 0, listeners: ['web'], reasons: [] }])
   })
@@ -202,7 +213,9 @@ describe('hostnames of an attachment', () => {
   const hostnames = (listener: string | undefined, own: readonly string[]) => {
     const host = listener === undefined ? '' : `, hostname: "${listener}"`
     const spec = own.length === 0 ? '' : `  hostnames: ${JSON.stringify(own)}`
-    const fixture = new GraphFixture(gateway(`[{name: web, port: 80, protocol: HTTP${host}}]`) + route('[{name: edge}]', spec))
+    const fixture = new GraphFixture(
+      gateway(`[{name: web, port: 80, protocol: HTTP${host}}]`) + route('[{name: edge}]', spec),
+    )
     return fixture.attachments('shop/edge/web')[0]?.hostnames.map((h) => h.hostname)
   }
 
@@ -223,7 +236,8 @@ describe('hostnames of an attachment', () => {
 
   test('that miss the listener are told', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: web, port: 80, protocol: HTTP, hostname: "*.example.com"}]') + route('[{name: edge}]', '  hostnames: [example.com]'),
+      gateway('[{name: web, port: 80, protocol: HTTP, hostname: "*.example.com"}]') +
+        route('[{name: edge}]', '  hostnames: [example.com]'),
     )
     expect(fixture.parents('shop/cart')[0]?.problems).toEqual([
       {
@@ -237,7 +251,8 @@ describe('hostnames of an attachment', () => {
 
   test('remember which hostname of the route they come from', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: web, port: 80, protocol: HTTP, hostname: shop.example.com}]') + route('[{name: edge}]', '  hostnames: ["*.com", "*.example.com"]'),
+      gateway('[{name: web, port: 80, protocol: HTTP, hostname: shop.example.com}]') +
+        route('[{name: edge}]', '  hostnames: ["*.com", "*.example.com"]'),
     )
     expect(fixture.attachments('shop/edge/web')[0]?.hostnames).toEqual([
       { hostname: 'shop.example.com', original: '*.example.com' },

@@ -156,6 +156,8 @@ export class FakeProxy {
   refused: string | undefined
   ended: { readonly code: number; readonly details: string } | undefined
   isCut = false
+  /** Called as the server writes, whenever that is read. */
+  onWrite: (response: SeenResponse) => void = () => {}
   /** While true, what is written stays unread. */
   isStopped = false
   #unread: (() => void)[] = []
@@ -180,17 +182,18 @@ export class FakeProxy {
   #wire(): Wire {
     return {
       write: (message, flushed) => {
-        const bytes = flattenMessage(message)
-        if (this.isStopped) {
-          this.#unread.push(() => {
-            this.responses.push(this.#decode(bytes))
-            flushed()
-          })
-          return this.#unread.length < 16
+        const response = this.#decode(flattenMessage(message))
+        this.onWrite(response)
+        const read = (): void => {
+          this.responses.push(response)
+          flushed()
         }
-        this.responses.push(this.#decode(bytes))
-        flushed()
-        return true
+        if (!this.isStopped) {
+          read()
+          return true
+        }
+        this.#unread.push(read)
+        return this.#unread.length < 16
       },
       onDrain: (run) => {
         this.#drain = run

@@ -55,7 +55,9 @@ export class ModelProxy {
   /** Lost in refused responses: nobody can expect them to be there. */
   readonly #lost = new Set<string>()
   readonly #usedAt = new Map<string, number>()
-  #drainsUntil = Number.NEGATIVE_INFINITY
+  /** When the cluster ceased to be wanted. */
+  readonly #unwantedSince = new Map<string, number>()
+  #connectedAt = 0
   readonly #nonces = new Map<TypeName, string>()
   readonly #versions = new Map<TypeName, string>()
   readonly #asked = new Set<TypeName>()
@@ -73,6 +75,11 @@ export class ModelProxy {
       this.#wanted.set(type, new Set())
       this.#unanswered.set(type, new Set())
     }
+    bed.collections.cluster.subscribe((changes) => {
+      for (const { before, after } of changes) {
+        if (before?.scope === 'a' && after === undefined) this.#unwantedSince.set(before.name, bed.clock.now())
+      }
+    })
   }
 
   get backlog(): number {
@@ -90,12 +97,16 @@ export class ModelProxy {
   async connect(): Promise<void> {
     this.disconnect()
     this.#inbox = []
+    this.#connectedAt = this.#bed.clock.now()
     this.#nonces.clear()
     this.#asked.clear()
     this.#seenNonces.clear()
     this.#unackedTables.clear()
+    this.#effective.clear()
+    this.#lastWritten.clear()
     for (const names of this.#unanswered.values()) names.clear()
     this.proxy = await this.#bed.connect(this.#options.variant, { nodeId: 'model' })
+    this.proxy.onWrite = (response) => this.#judge(response)
     for (const type of askingOrder) {
       if (wildcardTypes.includes(type) || this.#names(type).size > 0 || (type === 'extension' && this.#isExtensionWildcard)) {
         this.#ask(type, [...this.#names(type)], [])
@@ -115,6 +126,7 @@ export class ModelProxy {
     const isFirst = !this.#asked.has(type)
     this.#asked.add(type)
     const star = type === 'extension' && this.#isExtensionWildcard ? ['*'] : []
+    this.#noteEffective(type, this.#nonces.get(type) ?? '')
     if (this.#options.variant === 'sotw') {
       proxy.sotw(type, {
         resourceNames: [...star, ...this.#names(type)],
@@ -138,16 +150,16 @@ export class ModelProxy {
     for (const name of removed) this.#unanswered.get(type)?.delete(name)
   }
 
-  /** Takes what the server has written. What it says is judged by what was wanted at this very moment. */
+  /** Takes what the server has written. */
   receive(): void {
     if (this.proxy === undefined) return
     for (const response of this.proxy.take()) {
       this.responses++
-      this.#judge(response)
       this.#inbox.push(response)
     }
   }
 
+  /** At the moment of writing: what was asked for until then counts. */
   #judge(response: SeenResponse): void {
     const type = response.type as TypeName
     const { names, removed, nonce } = response
@@ -169,8 +181,20 @@ export class ModelProxy {
       }
       const isPushed = type === 'endpoint' || type === 'secret'
       const isRoot = wildcardTypes.includes(type) || (type === 'extension' && this.#isExtensionWildcard)
-      check(isPushed || isRoot || this.#names(type).has(name), `S7: ${type} ${name} is sent although not asked for`)
+      const isAskedFor = this.#effective.get(type)?.has(name) === true
+      check(isPushed || isRoot || isAskedFor, `S7: ${type} ${name} is sent although not asked for`)
     }
+    this.#lastWritten.set(type, nonce)
+  }
+
+  /** The nonce that a request must bear not to be stale. */
+  readonly #lastWritten = new Map<TypeName, string>()
+  /** What was asked for in a request that counts: with a stale nonce it does not, in state of the world. */
+  readonly #effective = new Map<TypeName, ReadonlySet<string>>()
+
+  #noteEffective(type: TypeName, nonce: string): void {
+    const isStale = this.#effective.has(type) && nonce !== (this.#lastWritten.get(type) ?? '')
+    if (this.#options.variant === 'delta' || !isStale) this.#effective.set(type, new Set(this.#names(type)))
   }
 
   /** Applies and answers the oldest response. */
@@ -213,6 +237,7 @@ export class ModelProxy {
       this.proxy?.delta(type, { responseNonce: response.nonce, ...errorDetail })
     } else {
       const star = type === 'extension' && this.#isExtensionWildcard ? ['*'] : []
+      this.#noteEffective(type, response.nonce)
       this.proxy?.sotw(type, {
         responseNonce: response.nonce,
         versionInfo: this.#versions.get(type) ?? '',
@@ -247,7 +272,6 @@ export class ModelProxy {
       }
       if (type === 'endpoint') this.#warm.add(name)
       if (type === 'route') this.#onTable(name, before?.text ?? '', text)
-      if (type === 'listener') this.#onListener(before?.text ?? '', text)
     }
     if (type === 'cluster') this.#follow('endpoint', [...held.keys()])
     if (type === 'listener') this.#follow('route', [...held.values()].flatMap(({ text }) => refersTo(text)))
@@ -260,7 +284,10 @@ export class ModelProxy {
 
   #onTable(name: string, before: string, after: string): void {
     const now = this.#bed.clock.now()
-    for (const cluster of refersTo(before)) this.#usedAt.set(cluster, now)
+    for (const cluster of refersTo(before)) {
+      this.#usedAt.set(cluster, now)
+      this.usedBy.set(cluster, `before ${name} ${before} => ${after}`)
+    }
     for (const cluster of refersTo(after)) {
       this.#usedAt.set(cluster, now)
       const isLost = this.#lost.has(`cluster ${cluster}`) || this.#lost.has(`endpoint ${cluster}`)
@@ -279,10 +306,6 @@ export class ModelProxy {
     return text !== undefined && !text.startsWith('bad')
   }
 
-  #onListener(before: string, after: string): void {
-    if (before !== '' && before !== after) this.#drainsUntil = this.#bed.clock.now() + this.#options.drainTime
-  }
-
   #remove(type: TypeName, name: string): void {
     const now = this.#bed.clock.now()
     const held = this.#held(type).get(name)
@@ -290,23 +313,29 @@ export class ModelProxy {
     this.#ghosts.get(type)?.delete(name)
     if (held === undefined) return
     if (type === 'listener') {
-      this.#drainsUntil = now + this.#options.drainTime
       for (const table of refersTo(held.text)) this.#markUsed(table)
     }
     if (type !== 'cluster') return
     this.#wasWarm.delete(name)
     this.#warm.delete(name)
+    // State of the world cannot say what it has: after a reconnection only what is still kept for all is kept.
+    const unwantedSince = this.#unwantedSince.get(name) ?? now
+    if (this.#options.variant === 'sotw' && this.#connectedAt - unwantedSince >= this.#options.linger) return
     for (const [table, { text }] of this.#held('route')) {
       check(!refersTo(text).includes(name), `C11: cluster ${name} is removed while table ${table} uses it`)
     }
     const used = this.#usedAt.get(name)
     if (used === undefined) return
-    check(now - used >= this.#options.linger, `cluster ${name} is removed ${now - used} ms after its last use`)
+    check(now - used >= this.#options.linger, `cluster ${name} is removed ${now - used} ms after its last use (${this.usedBy.get(name)})`)
   }
 
+  readonly usedBy = new Map<string, string>()
   #markUsed(table: string): void {
     const text = this.#held('route').get(table)?.text ?? ''
-    for (const cluster of refersTo(text)) this.#usedAt.set(cluster, this.#bed.clock.now())
+    for (const cluster of refersTo(text)) {
+      this.#usedAt.set(cluster, this.#bed.clock.now())
+      this.usedBy.set(cluster, `listener of ${table} ${text}`)
+    }
   }
 
   /** Asks for children that are referred to now, and no longer for others. */

@@ -14,6 +14,8 @@ interface FullSetHost {
 interface FullSetState {
   /** What the client has accepted, with its bytes: leaving anything out of a response deletes it. */
   kept: Map<string, EnvoyResource>
+  /** What was sent last, accepted or not. */
+  sent: Map<string, EnvoyResource>
   /** After a reconnection nobody knows the bytes that the client holds, until it accepts a response. */
   isBaselineKnown: boolean
   /** Groups of suspects that are tried on top of what is kept, one group after the other. */
@@ -56,6 +58,7 @@ export class FullSetPush {
     if (!isCurrent) return
     for (const resource of this.#compose(subscription, new Set())) {
       state.kept.set(resource.name, resource)
+      state.sent.set(resource.name, resource)
       this.#context.accept(subscription, resource.name, resource.version)
       this.#context.view.accept(resource)
     }
@@ -154,8 +157,8 @@ export class FullSetPush {
   #sendSet(subscription: Subscription, state: FullSetState, withheld: ReadonlySet<string>, isTrial: boolean): void {
     const resources = this.#compose(subscription, withheld)
     const changed = resources.filter((r) => subscription.held(r.name) !== r.version || subscription.owed.has(r.name))
-    const names = new Set(resources.map((r) => r.name))
-    const removed = subscription.heldNames().filter((name) => !names.has(name))
+    state.sent = new Map(resources.map((r) => [r.name, r]))
+    const removed = subscription.heldNames().filter((name) => !state.sent.has(name))
     for (const name of removed) state.kept.delete(name)
     for (const { name } of resources) if (!withheld.has(name)) subscription.settleName(name)
     subscription.removals.clear()
@@ -168,7 +171,7 @@ export class FullSetPush {
   #compose(subscription: Subscription, withheld: ReadonlySet<string>): EnvoyResource[] {
     const { view } = this.#context
     const { typeUrl } = subscription
-    const { kept } = this.#state(subscription)
+    const { kept, sent } = this.#state(subscription)
     const resources: EnvoyResource[] = []
     for (const name of new Set(subscription.selected(view))) {
       const resource = view.get(typeUrl, name)
@@ -180,11 +183,12 @@ export class FullSetPush {
       if (old !== undefined && subscription.refused.get(name) !== old.version) resources.push(old)
     }
     if (typeUrl === typeUrls.listener) return resources
-    for (const [name, resource] of kept) {
+    for (const name of new Set([...kept.keys(), ...sent.keys()])) {
       // Unwanted, but it may still be used.
-      if (!view.has(typeUrl, name) && !subscription.removals.has(name) && subscription.wants(name)) {
-        resources.push(resource)
-      }
+      if (view.has(typeUrl, name) || subscription.removals.has(name) || !subscription.wants(name)) continue
+      const last = sent.get(name) ?? kept.get(name)
+      const resource = last !== undefined && subscription.refused.get(name) === last.version ? kept.get(name) : last
+      if (resource !== undefined) resources.push(resource)
     }
     return resources
   }
@@ -192,7 +196,7 @@ export class FullSetPush {
   #state(subscription: Subscription): FullSetState {
     let state = this.#states.get(subscription)
     if (state === undefined) {
-      state = { kept: new Map(), isBaselineKnown: true, trials: [], trying: undefined }
+      state = { kept: new Map(), sent: new Map(), isBaselineKnown: true, trials: [], trying: undefined }
       this.#states.set(subscription, state)
     }
     return state

@@ -173,7 +173,8 @@ async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBe
     return model.responses
   } catch (error) {
     const head = error instanceof Violation ? error.message : String((error as Error).stack)
-    throw new Error(`seed ${seed} (${variant}): ${head}\n${trace.slice(-60).join('\n')}`)
+    const state = JSON.stringify(model.proxy?.session?.describe(), null, 1)
+    throw new Error(`seed ${seed} (${variant}): ${head}\n${state}\n${trace.slice(process.env['XDS_FUZZ_SEED'] ? 0 : -60).join('\n')}`)
   }
 }
 

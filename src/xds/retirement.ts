@@ -56,6 +56,16 @@ export class Retirement {
     else this.#linger(group)
   }
 
+  /**
+   * Tables that the proxy turned out to have in an old form: whatever is on its way out waits for them as
+   * well. A reconnecting proxy tells about its clusters before it tells about its tables.
+   */
+  extend(barrier: Barrier): void {
+    if (barrier.size === 0) return
+    for (const { group } of this.#lingering.splice(0)) this.#waiting.add(group)
+    for (const group of this.#waiting) for (const [key, sequence] of barrier) group.barrier.set(key, sequence)
+  }
+
   /** A response with this sequence brought the table and was accepted, or the table is beyond caring. */
   discharge(key: string, sequence: number): void {
     for (const group of this.#waiting) {
@@ -74,6 +84,13 @@ export class Retirement {
       const needed = barrier.get(key)
       if (needed !== undefined && needed > sequence) barrier.set(key, sequence)
     }
+  }
+
+  /** The tables and listeners that removals wait for, as `barrierKey`s: why something is still there. */
+  waitingFor(): ReadonlySet<string> {
+    const keys = new Set<string>()
+    for (const { barrier } of this.#waiting) for (const key of barrier.keys()) keys.add(key)
+    return keys
   }
 
   close(): void {

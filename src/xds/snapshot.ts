@@ -84,9 +84,8 @@ export class ScopeView {
   /** What a proxy should have under this name: the wanted bytes, or what stands in for refused ones. */
   get(typeUrl: string, name: string): EnvoyResource | undefined {
     const type = this.#types.get(typeUrl)
-    const wanted = type?.wanted.get(name)
-    if (wanted !== undefined) return type?.quarantine.admit(wanted)
-    return type?.retained.get(name)?.resource
+    const resource = type?.wanted.get(name) ?? type?.retained.get(name)?.resource
+    return resource && type?.quarantine.admit(resource)
   }
 
   /** Whether the name stands for something, be it refused: such a name is never removed from a proxy. */
@@ -136,7 +135,7 @@ export class ScopeView {
   /** A proxy of the scope refused exactly these bytes, alone in their response. */
   refuse(resource: EnvoyResource, message: string): void {
     const type = this.#types.get(resource.typeUrl)
-    if (type === undefined || !type.wanted.has(resource.name)) return
+    if (type === undefined || !(type.wanted.has(resource.name) || type.retained.has(resource.name))) return
     if (type.quarantine.refuse(resource, message, this.#options.fallback)) {
       this.#markChanged(resource.typeUrl, resource.name)
     }

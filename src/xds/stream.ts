@@ -73,6 +73,7 @@ export class AdsStream {
     // A new client must hear that there is nothing, or it waits.
     if (isFirst && subscription.wildcard && !hasInitial) subscription.answerOwed = true
     if (isFirst) this.#takeLeftover(subscription)
+    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
     this.#changed()
     return undefined
   }
@@ -112,6 +113,7 @@ export class AdsStream {
       if (wantsAny && (isFirst || interest.added.length > 0)) subscription.answerOwed = true
     }
     if (isFirst) this.#takeLeftover(subscription)
+    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
     this.#changed()
     return undefined
   }
@@ -376,18 +378,20 @@ export class AdsStream {
     if (names.size > 0) this.#context.retirement.retire(names, this.#barrier())
   }
 
-  /** Every table and listener that is about to change, and the response that must be accepted for each. */
-  #barrier(): Barrier {
+  /** Every table and listener (or those of one type) that is about to change, and the response that must be accepted for each. */
+  #barrier(only?: string): Barrier {
     const { subscriptions, nextSequence, view } = this.#context
     const barrier: Barrier = new Map()
-    for (const typeUrl of tableTypes) {
+    for (const typeUrl of only === undefined ? tableTypes : [only]) {
       const subscription = subscriptions.get(typeUrl)
       if (subscription === undefined) continue
       for (const flight of subscription.flights.values()) {
         for (const { name } of flight.resources) barrier.set(barrierKey(typeUrl, name), flight.sequence)
         for (const name of flight.removed) barrier.set(barrierKey(typeUrl, name), flight.sequence)
       }
-      for (const name of [...subscription.dirty, ...subscription.refused.keys()]) {
+      // A refused table whose successor is not on its way stays as it is in the proxy.
+      const stuck = [...subscription.refused.keys()].filter((name) => subscription.flightOf(name) === undefined)
+      for (const name of [...subscription.dirty, ...stuck]) {
         if (!subscription.wants(name)) continue
         const isGoing = typeUrl === typeUrls.listener && subscription.held(name) !== undefined
         if (view.has(typeUrl, name) || isGoing) barrier.set(barrierKey(typeUrl, name), nextSequence)

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -96,7 +97,7 @@ describe('reading', () => {
     execFileSync('mkfifo', [at('pipe')])
     const target = sink()
     const loaded = load(target, { paths: [at('pipe')] })
-    execFileSync('sh', ['-c', `sleep 0.05; cat > "${at('pipe')}"`], { input: service('one') })
+    await writeFile(at('pipe'), service('one'))
     expect(lines(await loaded)).toEqual([])
     expect(target.names).toEqual(['Service default/one'])
   })

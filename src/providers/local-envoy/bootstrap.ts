@@ -19,7 +19,10 @@ const base = JSON.parse(
 /** The bootstrap of one local Envoy, as an object: no text of a user is ever pasted into a document. */
 export function buildBootstrap({ nodeId, xds }: BootstrapOptions): object {
   const { ads_config: ads } = base.dynamic_resources
-  const service = { ...ads.grpc_services[0], initial_metadata: [{ key: 'authorization', value: `Bearer ${xds.token}` }] }
+  const service = {
+    ...ads.grpc_services[0],
+    initial_metadata: [{ key: 'authorization', value: `Bearer ${xds.token}` }],
+  }
   const endpoint = { endpoint: { address: { pipe: { path: xds.unixPath } } } }
   const cluster = {
     ...base.static_resources.clusters[0],

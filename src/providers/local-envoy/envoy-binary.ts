@@ -57,9 +57,12 @@ async function readVersion(path: string): Promise<string> {
     output = (await promisify(execFile)(path, ['--version'], { timeout: 10_000 })).stdout
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : String(error)
-    throw new Error(`Envoy at ${path} cannot be run (${reason}): run "make deps", set GATEWRIGHT_ENVOY, or give --envoy`)
+    throw new Error(
+      `Envoy at ${path} cannot be run (${reason}): run "make deps", set GATEWRIGHT_ENVOY, or give --envoy`,
+    )
   }
   const version = /version: [0-9a-f]+\/(\d+\.\d+\.\d+)/.exec(output)?.[1]
-  if (version === undefined) throw new Error(`${path} is not Envoy: its --version says ${JSON.stringify(output.slice(0, 80))}`)
+  if (version === undefined)
+    throw new Error(`${path} is not Envoy: its --version says ${JSON.stringify(output.slice(0, 80))}`)
   return version
 }

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
-import { buildBootstrap, type BootstrapOptions } from './bootstrap.ts'
+import { type BootstrapOptions, buildBootstrap } from './bootstrap.ts'
 import type { EnvoyBinary } from './envoy-binary.ts'
 import type { LocalProxy } from './local-proxies.ts'
 
@@ -105,12 +105,18 @@ export class LocalEnvoy implements LocalProxy {
     // The directory is ours alone: the bootstrap holds a credential.
     await writeFile(bootstrap, JSON.stringify(buildBootstrap(this.#options)), { mode: 0o600 })
     const args = [
-      '--config-path', bootstrap,
-      '--admin-address-path', adminPath,
-      '--concurrency', String(concurrency),
-      '--log-level', logLevel,
-      '--log-format', '%l %n: %v',
-      '--drain-time-s', '60',
+      '--config-path',
+      bootstrap,
+      '--admin-address-path',
+      adminPath,
+      '--concurrency',
+      String(concurrency),
+      '--log-level',
+      logLevel,
+      '--log-format',
+      '%l %n: %v',
+      '--drain-time-s',
+      '60',
       '--disable-hot-restart',
       strict ? '--reject-unknown-dynamic-fields' : '--ignore-unknown-dynamic-fields',
     ]
@@ -167,7 +173,9 @@ export class LocalEnvoy implements LocalProxy {
     if (clock.now() - this.#startedAt > timing.healthyAfter) this.#backoff = timing.firstBackoff
     logger.error('Envoy ended and is started again', { gateway: nodeId, reason, afterMilliseconds: this.#backoff })
     this.#cancelRestart = clock.after(this.#backoff, () => {
-      this.#launch().catch((error: unknown) => logger.error('Envoy cannot be started', { gateway: nodeId, error: String(error) }))
+      this.#launch().catch((error: unknown) =>
+        logger.error('Envoy cannot be started', { gateway: nodeId, error: String(error) }),
+      )
     })
     this.#backoff = Math.min(this.#backoff * 2, timing.longestBackoff)
   }

@@ -78,7 +78,10 @@ export class LocalProxies {
       try {
         await this.#reconcileOne(gateway)
       } catch (error) {
-        this.#options.logger.error('could not serve a Gateway on this machine; trying again', { gateway, error: String(error) })
+        this.#options.logger.error('could not serve a Gateway on this machine; trying again', {
+          gateway,
+          error: String(error),
+        })
         this.#retryLater(gateway)
       }
     }
