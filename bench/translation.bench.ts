@@ -5,13 +5,15 @@
 import process from 'node:process'
 import { silentLogger } from '../src/base/logger.ts'
 import { bindToOwnPorts } from '../src/bind-to-own-ports.ts'
+import type { Collection } from '../src/collections/collection.ts'
 import { type ControlPlane, createOfflineControlPlane } from '../src/control-plane.ts'
 import { type NamespacedName, namespacedName } from '../src/gatewayapi/object-key.ts'
-import { HTTPRoute } from '../src/gatewayapi/objects/http-route.ts'
+import { EndpointSlice } from '../src/gatewayapi/objects/endpoint-slice.ts'
 import { Gateway } from '../src/gatewayapi/objects/gateway.ts'
 import { GatewayClass } from '../src/gatewayapi/objects/gateway-class.ts'
+import { HTTPRoute } from '../src/gatewayapi/objects/http-route.ts'
 import { Service } from '../src/gatewayapi/objects/service.ts'
-import { EndpointSlice } from '../src/gatewayapi/objects/endpoint-slice.ts'
+import type { EnvoyResource } from '../src/xds/resource.ts'
 
 const controllerName = 'gatewright.dev/gateway-controller'
 const group = 'gateway.networking.k8s.io'
@@ -32,11 +34,17 @@ function makeRoute(index: number, gateway: string, revision: number): HTTPRoute 
         {
           matches: [{ path: { type: 'PathPrefix', value: '/' } }],
           filters: [
-            { type: 'RequestHeaderModifier', requestHeaderModifier: { set: [{ name: 'x-revision', value: String(revision) }] } },
+            {
+              type: 'RequestHeaderModifier',
+              requestHeaderModifier: { set: [{ name: 'x-revision', value: String(revision) }] },
+            },
           ],
           backendRefs: [{ name: `service-${index}`, port: 80 }],
         },
-        { matches: [{ path: { type: 'PathPrefix', value: '/api' } }], backendRefs: [{ name: `service-${index}`, port: 80 }] },
+        {
+          matches: [{ path: { type: 'PathPrefix', value: '/api' } }],
+          backendRefs: [{ name: `service-${index}`, port: 80 }],
+        },
       ],
     },
   })
@@ -94,15 +102,24 @@ function heapUsed(): number {
 /** @param routesPerGateway how many routes share one table */
 function load(routes: number, routesPerGateway: number): World {
   const gatewayOf = (index: number) => `gateway-${Math.floor(index / routesPerGateway)}`
-  const objects = Array.from({ length: routes }, (_, i) => ({ route: makeRoute(i, gatewayOf(i), 1), service: makeService(i), slice: makeSlice(i, 0) }))
+  const objects = Array.from({ length: routes }, (_, i) => ({
+    route: makeRoute(i, gatewayOf(i), 1),
+    service: makeService(i),
+    slice: makeSlice(i, 0),
+  }))
   const before = heapUsed()
-  const controlPlane = createOfflineControlPlane({ controllerNames: [controllerName], logger: silentLogger, rethrow: true })
+  const controlPlane = createOfflineControlPlane({
+    controllerNames: [controllerName],
+    logger: silentLogger,
+    rethrow: true,
+  })
   bindToOwnPorts(controlPlane)
   const { scheduler, sources } = controlPlane
   const started = performance.now()
   scheduler.batch(() => {
     sources.gatewayClasses.set(namespacedName('', 'bench'), gatewayClass)
-    for (let i = 0; i < Math.ceil(routes / routesPerGateway); i++) sources.gateways.set(key(`gateway-${i}`), makeGateway(`gateway-${i}`))
+    for (let i = 0; i < Math.ceil(routes / routesPerGateway); i++)
+      sources.gateways.set(key(`gateway-${i}`), makeGateway(`gateway-${i}`))
     for (const [i, { route, service, slice }] of objects.entries()) {
       sources.httpRoutes.set(key(`route-${i}`), route)
       sources.services.set(key(`service-${i}`), service)
@@ -122,7 +139,8 @@ interface Cost {
 /** Times edits and counts the bytes of the resources that changed because of them. */
 function measure({ controlPlane }: World, edit: (turn: number) => void): Cost {
   let bytes = 0
-  const stops = Object.values(controlPlane.resources).map((collection) =>
+  const collections: readonly Collection<string, EnvoyResource>[] = Object.values(controlPlane.resources)
+  const stops = collections.map((collection) =>
     collection.subscribe((changes) => {
       for (const { after } of changes) bytes += after?.bytes.length ?? 0
     }),
@@ -150,7 +168,9 @@ function report(title: string, sizes: readonly number[], routesPerGateway: (rout
     const turns = Array.from({ length: warmUp + edits }, (_, turn) => (turn * 7919) % routes)
     const revised = turns.map((index, turn) => makeRoute(index, world.gatewayOf(index), turn + 2))
     const moved = turns.map((index, turn) => makeSlice(index, (turn % 250) + 1))
-    const route = measure(world, (turn) => scheduler.batch(() => sources.httpRoutes.set(key(`route-${turns[turn]}`), revised[turn] as HTTPRoute)))
+    const route = measure(world, (turn) =>
+      scheduler.batch(() => sources.httpRoutes.set(key(`route-${turns[turn]}`), revised[turn] as HTTPRoute)),
+    )
     const endpoint = measure(world, (turn) =>
       scheduler.batch(() => sources.endpointSlices.set(key(`service-${turns[turn]}-a`), moved[turn] as EndpointSlice)),
     )

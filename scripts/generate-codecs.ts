@@ -270,7 +270,8 @@ function load(wanted: readonly CodecRoot[]): Loaded {
 
 function generateCodecs(name: string, { root, types, enums }: Loaded, decoded: boolean): void {
   const file = join(out, `${name}.js`)
-  generateJs(root, file, decoded ? [] : ['--no-decode'])
+  // A root of its own: what two modules share under one name, the second one replaces.
+  generateJs(root, file, ['--root', name, ...(decoded ? [] : ['--no-decode'])])
   writeFileSync(join(out, `${name}.d.ts`), codecTypes + generateTypes(root, decoded ? 'DecodingCodec' : 'Codec', true))
   console.log(
     `src/gen/${name}.js: ${types.size} messages, ${enums.size} enums, ${Math.round(statSync(file).size / 1024)} KiB`,

@@ -11,7 +11,7 @@ import { formatProblem } from './providers/file/report.ts'
 
 /** Translates manifests once, with every listener bound to its own port. */
 export const translateOffline: TranslateOffline = async (paths, controllerNames): Promise<OfflineResult> => {
-  const controlPlane = createOfflineControlPlane({ controllerNames, logger: silentLogger })
+  const controlPlane = createOfflineControlPlane({ controllerNames, logger: silentLogger, rethrow: true })
   bindToOwnPorts(controlPlane)
   const provider = new FileProvider(createSink(controlPlane), { paths, logger: silentLogger })
   const report = await provider.load()

@@ -1,37 +1,19 @@
 import { envoy } from '../gen/envoy.js'
-import type { ProxyProfile } from '../graph/gateway-class.ts'
-import { packAny } from './any.ts'
+import { buildDuration, packAny } from './any.ts'
 import { adsSource } from './config-source.ts'
+import type { HeaderPolicy } from './header-policy.ts'
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3
 type HttpConnectionManager = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
 const { Router } = envoy.extensions.filters.http.router.v3
 
-/**
- * What Envoy adds to requests and responses by itself. Quiet is what a backend behind a plain reverse
- * proxy sees; verbose is Envoy's own habit.
- */
-const headerHabits: Readonly<
-  Record<ProxyProfile['headers'], { manager: HttpConnectionManager; suppressEnvoyHeaders: boolean }>
-> = {
-  quiet: {
-    manager: { serverHeaderTransformation: HttpConnectionManager.ServerHeaderTransformation.PASS_THROUGH },
-    suppressEnvoyHeaders: true,
-  },
-  verbose: {
-    manager: {
-      serverHeaderTransformation: HttpConnectionManager.ServerHeaderTransformation.OVERWRITE,
-      serverName: 'envoy',
-    },
-    suppressEnvoyHeaders: false,
-  },
-}
-
 const kibibyte = 1024
+const minute = 60_000
 
 /** Limits that Envoy's documentation recommends for an edge proxy; a client may not hold more than this. */
 const edgeLimits: HttpConnectionManager = {
   commonHttpProtocolOptions: {
+    idleTimeout: buildDuration(15 * minute),
     headersWithUnderscoresAction: envoy.config.core.v3.HttpProtocolOptions.HeadersWithUnderscoresAction.REJECT_REQUEST,
   },
   http2ProtocolOptions: {
@@ -39,34 +21,56 @@ const edgeLimits: HttpConnectionManager = {
     initialStreamWindowSize: { value: 64 * kibibyte },
     initialConnectionWindowSize: { value: 1024 * kibibyte },
   },
-  requestHeadersTimeout: { seconds: 10, nanos: 0 },
+  streamIdleTimeout: buildDuration(5 * minute),
+  requestHeadersTimeout: buildDuration(10_000),
+}
+
+/** One path has one spelling, for matching and for whatever decides about access (CVE-2021-29492). */
+const pathNormalization: HttpConnectionManager = {
+  normalizePath: { value: true },
+  mergeSlashes: true,
+  pathWithEscapedSlashesAction: HttpConnectionManager.PathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT,
 }
 
 /**
  * The connection manager of an HTTP or HTTPS filter chain. It depends on nothing that a route or a
  * policy could change, because every change of it drains connections.
+ * @param tableName the RouteConfiguration that it asks for
  */
 export function buildHttpConnectionManager(
   tableName: string,
   statPrefix: string,
-  profile: ProxyProfile,
+  policy: HeaderPolicy,
 ): envoy.config.listener.v3.Filter {
-  const habit = headerHabits[profile.headers]
-  const router = packAny(Router, { suppressEnvoyHeaders: habit.suppressEnvoyHeaders })
+  const router = packAny(Router, { suppressEnvoyHeaders: !policy.addsEnvoyHeaders })
   const manager: HttpConnectionManager = {
     ...edgeLimits,
-    ...habit.manager,
+    ...pathNormalization,
+    ...buildHeaderOptions(policy),
     statPrefix,
     rds: { routeConfigName: tableName, configSource: adsSource },
     httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: router }],
-    useRemoteAddress: { value: true },
-    normalizePath: { value: true },
-    mergeSlashes: true,
-    pathWithEscapedSlashesAction: HttpConnectionManager.PathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT,
     upgradeConfigs: [{ upgradeType: 'websocket' }],
   }
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typedConfig: packAny(HttpConnectionManager, manager),
+  }
+}
+
+function buildHeaderOptions({ namesServer, internalAddresses }: HeaderPolicy): HttpConnectionManager {
+  const { OVERWRITE, PASS_THROUGH } = HttpConnectionManager.ServerHeaderTransformation
+  return {
+    // The address of the connection is the client's: x-forwarded-for from outside is extended, not believed.
+    useRemoteAddress: { value: true },
+    // Without the field Envoy logs a warning and decides by its version which addresses are internal.
+    internalAddressConfig: {
+      cidrRanges: internalAddresses.map(({ addressPrefix, prefixLength }) => ({
+        addressPrefix,
+        prefixLen: { value: prefixLength },
+      })),
+    },
+    serverHeaderTransformation: namesServer ? OVERWRITE : PASS_THROUGH,
+    ...(namesServer && { serverName: 'envoy' }),
   }
 }

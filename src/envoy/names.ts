@@ -1,5 +1,6 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
+import type { ListenerNode } from '../graph/listener.ts'
 
 /*
  * Every name on the wire. Names are unique within the scope of a Gateway, say nothing of the position
@@ -22,7 +23,7 @@ export function clusterStatName({ target }: BackendIdentity): string {
 }
 
 /** Stands for backends that do not exist; no cluster ever has this name, since theirs contain "/". */
-export const invalidBackendCluster = 'invalid-backend'
+export const missingCluster = 'missing-backend'
 
 /** The certificate of a Secret. */
 export function secretName(secret: NamespacedName): string {
@@ -34,12 +35,15 @@ export function listenerName(port: number): string {
   return `port-${port}`
 }
 
-/** The RouteConfiguration of an HTTP port. */
-export function httpTableName(port: number): string {
-  return `port-${port}`
+/**
+ * The RouteConfiguration that serves a listener: one for an HTTP port, one for each HTTPS listener,
+ * whose hostname is unique on its port.
+ */
+export function tableName({ protocol, port, hostname }: Pick<ListenerNode, 'protocol' | 'port' | 'hostname'>): string {
+  return protocol === 'HTTPS' ? `port-${port}/${hostname === '' ? '*' : hostname}` : `port-${port}`
 }
 
-/** The RouteConfiguration of an HTTPS listener; its hostname is unique on its port. */
-export function httpsTableName(port: number, hostname: string): string {
-  return `port-${port}/${hostname === '' ? '*' : hostname}`
+/** The route of a rule, shown in access logs and in Envoy's errors. It identifies nothing. */
+export function routeName(route: NamespacedName, rule: string | undefined): string {
+  return rule === undefined ? `HTTPRoute/${route}` : `HTTPRoute/${route}/${rule}`
 }

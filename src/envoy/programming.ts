@@ -5,8 +5,7 @@ import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
 import { resourceKey, typeUrls } from '../xds/resource.ts'
-import { tableNameOf } from './listener.ts'
-import { listenerName } from './names.ts'
+import { listenerName, tableName } from './names.ts'
 import type { EnvoyResources } from './resources.ts'
 
 /** What proxies have said about a resource; the shape is that of the xDS server's acks. */
@@ -47,7 +46,7 @@ export function createProgramming(
     const missing = members.some(
       (l) =>
         l.verdict === 'accepted' &&
-        reads.get(verdicts, verdictKey(typeUrls.route, gateway, tableNameOf(l)))?.ackedVersion === undefined,
+        reads.get(verdicts, verdictKey(typeUrls.route, gateway, tableName(l)))?.ackedVersion === undefined,
     )
     return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
   })

@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/minimal.js'
 import { enums, type FieldRow, messages } from '../gen/descriptors.js'
 import type { EnvoyResource } from '../xds/resource.ts'
-import { renderDuration, wellKnownTypes } from './well-known-json.ts'
+import { wellKnownTypes } from './well-known-json.ts'
 
 type Reader = protobuf.Reader
 type Json = Record<string, unknown>

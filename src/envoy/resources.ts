@@ -61,7 +61,7 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
   })
   const chunksByTable = scheduler.index('TableChunks by table', chunks, (c) => [resourceKey(c.gateway, c.table)])
   const route = scheduler.group(
-    'RouteConfiguration',
+    'RouteConfiguration resource',
     chunksByTable,
     (_key, _reads, members) => buildRouteConfiguration(members),
     byContent,
@@ -90,7 +90,7 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
   })
   const used = scheduler.group('used backend', uses, (key) => key)
   const cluster = scheduler.deriveMany(
-    'Cluster',
+    'Cluster resource',
     used,
     (key, reads) => {
       const [scope, backend, protocol] = usedBackend(key)
@@ -102,7 +102,7 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
     byContent,
   )
   const endpoint = scheduler.deriveMany(
-    'ClusterLoadAssignment',
+    'ClusterLoadAssignment resource',
     used,
     (key, reads) => {
       const [scope, backend, protocol] = usedBackend(key)
@@ -123,7 +123,7 @@ function createListeners(scheduler: Scheduler, graph: Graph) {
     l.certificates.map((c) => resourceKey(l.gateway, c.key)),
   )
   const secret = scheduler.deriveMany(
-    'Secret',
+    'Secret resource',
     scheduler.group('used certificate', byCertificate, (key, _reads, members) => {
       const [scope = '', secretKey] = key.split('\n')
       const certificate = members.flatMap((l) => l.certificates).find((c) => c.key === secretKey)
@@ -139,14 +139,14 @@ function createListeners(scheduler: Scheduler, graph: Graph) {
   const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [portKey(l.gateway, l.port)])
   const profiles = scheduler.derive('ProxyProfile', graph.gateways, (gateway) => gateway.profile)
   const listener = scheduler.deriveMany(
-    'Listener',
+    'Listener resource',
     scheduler.group('listeners of a port', byPort, (_key, _reads, members) => members),
     (members, reads) => {
       const first = members[0]
       const binding = first && reads.get(graph.bindings, first.gateway)
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return []
-      const { bytes, secrets } = buildListener(first.port, members, binding, profile)
+      const { bytes, secrets } = buildListener(members, binding, profile)
       const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
       return [resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })]
     },

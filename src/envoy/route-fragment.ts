@@ -7,7 +7,7 @@ import { type BackendIdentity, backendKey } from '../graph/backend.ts'
 import type { HTTPRouteNode } from '../graph/http-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
-import { tableNameOf } from './listener.ts'
+import { tableName } from './names.ts'
 import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
 
 /** What routing depends on of a listener; a rotated certificate is not part of it. */
@@ -23,7 +23,7 @@ export interface ListenerFacts {
 export function viewListener(listener: ListenerNode): ListenerFacts | undefined {
   const { gateway, port, protocol, hostname, verdict } = listener
   if (verdict !== 'accepted' || (protocol !== 'HTTP' && protocol !== 'HTTPS')) return undefined
-  return { gateway, port, protocol, hostname, table: tableNameOf(listener) }
+  return { gateway, port, protocol, hostname, table: tableName(listener) }
 }
 
 /** What one attachment, or the listener itself, puts into a route table. */

@@ -9,8 +9,8 @@ export function buildSecret(certificate: CertificateNode): Uint8Array {
   return Secret.encode({
     name: secretName(certificate.key),
     tlsCertificate: {
-      certificateChain: { inlineBytes: Buffer.from(certificate.chain) },
-      privateKey: { inlineBytes: Buffer.from(certificate.privateKey) },
+      certificateChain: { inlineString: certificate.chain },
+      privateKey: { inlineString: certificate.privateKey },
     },
   }).finish()
 }

@@ -78,6 +78,7 @@ export class ModelProxy {
     bed.collections.cluster.subscribe((changes) => {
       for (const { before, after } of changes) {
         if (before?.scope === 'a' && after === undefined) this.#unwantedSince.set(before.name, bed.clock.now())
+        if (after?.scope === 'a') this.#unwantedSince.delete(after.name)
       }
     })
   }
@@ -103,7 +104,7 @@ export class ModelProxy {
     this.#seenNonces.clear()
     this.#unackedTables.clear()
     this.#effective.clear()
-    this.#lastWritten.clear()
+    this.#forgottenAt.clear()
     for (const names of this.#unanswered.values()) names.clear()
     this.proxy = await this.#bed.connect(this.#options.variant, { nodeId: 'model' })
     this.proxy.onWrite = (response) => this.#judge(response)
@@ -126,9 +127,10 @@ export class ModelProxy {
     const isFirst = !this.#asked.has(type)
     this.#asked.add(type)
     const star = type === 'extension' && this.#isExtensionWildcard ? ['*'] : []
-    this.#noteEffective(type, this.#nonces.get(type) ?? '')
+    this.#effective.set(type, new Set(this.#names(type)))
     if (this.#options.variant === 'sotw') {
-      proxy.sotw(type, {
+      if (type==='extension') console.log('  ASK', [...this.#names(type)].join(), this.#nonces.get(type))
+    proxy.sotw(type, {
         resourceNames: [...star, ...this.#names(type)],
         responseNonce: this.#nonces.get(type) ?? '',
         versionInfo: this.#versions.get(type) ?? '',
@@ -184,18 +186,18 @@ export class ModelProxy {
       const isAskedFor = this.#effective.get(type)?.has(name) === true
       check(isPushed || isRoot || isAskedFor, `S7: ${type} ${name} is sent although not asked for`)
     }
-    this.#lastWritten.set(type, nonce)
+    if (type === 'cluster' && this.#options.variant === 'sotw') {
+      const forgotten = [...this.#unwantedSince].filter(([, since]) => this.#connectedAt - since >= this.#options.linger)
+      this.#forgottenAt.set(nonce, new Set(forgotten.map(([name]) => name)))
+    }
   }
 
-  /** The nonce that a request must bear not to be stale. */
-  readonly #lastWritten = new Map<TypeName, string>()
-  /** What was asked for in a request that counts: with a stale nonce it does not, in state of the world. */
+  /** By nonce: what nobody could know any more that this proxy has. */
+  readonly #forgottenAt = new Map<string, ReadonlySet<string>>()
+  #forgotten: ReadonlySet<string> = new Set()
+
+  /** What was asked for in the newest request. */
   readonly #effective = new Map<TypeName, ReadonlySet<string>>()
-
-  #noteEffective(type: TypeName, nonce: string): void {
-    const isStale = this.#effective.has(type) && nonce !== (this.#lastWritten.get(type) ?? '')
-    if (this.#options.variant === 'delta' || !isStale) this.#effective.set(type, new Set(this.#names(type)))
-  }
 
   /** Applies and answers the oldest response. */
   process(): void {
@@ -232,12 +234,13 @@ export class ModelProxy {
 
   #answer(response: SeenResponse, error: string | undefined): void {
     const type = response.type as TypeName
+    console.log('  ANSWER', type.slice(0, 9), parseInt(response.nonce, 36), error ?? '', this.#bed.clock.now())
     const errorDetail = error === undefined ? {} : { errorDetail: { code: 13, message: error } }
     if (this.#options.variant === 'delta') {
       this.proxy?.delta(type, { responseNonce: response.nonce, ...errorDetail })
     } else {
       const star = type === 'extension' && this.#isExtensionWildcard ? ['*'] : []
-      this.#noteEffective(type, response.nonce)
+      this.#effective.set(type, new Set(this.#names(type)))
       this.proxy?.sotw(type, {
         responseNonce: response.nonce,
         versionInfo: this.#versions.get(type) ?? '',
@@ -250,6 +253,7 @@ export class ModelProxy {
   #apply(response: SeenResponse, isPartial: boolean): void {
     const type = response.type as TypeName
     const held = this.#held(type)
+    this.#forgotten = this.#forgottenAt.get(response.nonce) ?? new Set()
     const removed = new Set(response.removed)
     if (this.#fullSet(type)) for (const name of held.keys()) if (!response.names.includes(name)) removed.add(name)
     if (!isPartial) for (const name of removed) this.#remove(type, name)
@@ -319,8 +323,7 @@ export class ModelProxy {
     this.#wasWarm.delete(name)
     this.#warm.delete(name)
     // State of the world cannot say what it has: after a reconnection only what is still kept for all is kept.
-    const unwantedSince = this.#unwantedSince.get(name) ?? now
-    if (this.#options.variant === 'sotw' && this.#connectedAt - unwantedSince >= this.#options.linger) return
+    if (this.#forgotten.has(name)) return
     for (const [table, { text }] of this.#held('route')) {
       check(!refersTo(text).includes(name), `C11: cluster ${name} is removed while table ${table} uses it`)
     }
@@ -371,15 +374,14 @@ export class ModelProxy {
       // Also phantom unsubscriptions.
       if (!this.#isExtensionWildcard) this.#held('extension').delete(name)
       this.#ghosts.get('extension')?.delete(name)
-      if (wanted.size > 0 || this.#isExtensionWildcard || variant === 'delta') this.#ask('extension', [], [name])
-      else wanted.add(name)
+      this.#ask('extension', [], [name])
     } else if (roll < 0.85) {
       // A stale or invented nonce.
       const nonce = random() < 0.5 ? 'zzz' : '1'
       if (variant === 'delta') proxy.delta('extension', { responseNonce: nonce })
       else if (this.#asked.has('extension')) proxy.sotw('extension', { responseNonce: nonce, resourceNames: [] })
     } else {
-      proxy.sotw === undefined || this.#ask('extension', [], ['never-asked-for'])
+      this.#ask('extension', [], ['never-asked-for'])
     }
   }
 

@@ -21,13 +21,15 @@ interface FullSetState {
   /** Groups of suspects that are tried on top of what is kept, one group after the other. */
   trials: (readonly string[])[]
   trying: string | undefined
+  /** The version of a set that was refused for a reason that could not be found out. */
+  refusedSet: string | undefined
 }
 
 /** What a refused response tells. */
 export interface Blame {
   /** Known to be bad: not to be sent to anybody again. */
   readonly culprits: readonly EnvoyResource[]
-  /** One or more of these are bad, and there is no safe way to find out which: not to be sent to this proxy. */
+  /** One or more of these are bad, and leaving any out would take away what the proxy has: it stays as it is. */
   readonly unclear: readonly EnvoyResource[]
 }
 
@@ -95,8 +97,8 @@ export class FullSetPush {
     if (group !== undefined) {
       // Everything that differs from what is known to be good stays out, except for the group on trial.
       for (const name of view.names(subscription.typeUrl)) {
-        const version = view.get(subscription.typeUrl, name)?.version
-        if (version !== state.kept.get(name)?.version && !group.includes(name)) withheld.add(name)
+        const resource = view.get(subscription.typeUrl, name)
+        if (resource !== undefined && !this.#isGood(state, resource) && !group.includes(name)) withheld.add(name)
       }
     }
     this.#sendSet(subscription, state, withheld, group !== undefined)
@@ -122,24 +124,50 @@ export class FullSetPush {
       this.#markDirty(subscription, changed)
       return { culprits: [], unclear: [] }
     }
-    if (changed.length === 1) {
+    const suspects = changed.filter((r) => !this.#isGood(state, r))
+    if (suspects.length === 1 && state.isBaselineKnown) {
       if (state.trying === flight.nonce) this.#endTrial(subscription, state)
-      return { culprits: changed, unclear: [] }
+      else this.#markDirty(subscription, changed)
+      return { culprits: suspects, unclear: [] }
     }
-    if (!state.isBaselineKnown) {
-      const named = changed.filter((r) => message.includes(r.name))
-      this.#markDirty(subscription, changed)
-      return named.length > 0 ? { culprits: named, unclear: [] } : { culprits: [], unclear: changed }
-    }
+    if (!state.isBaselineKnown || suspects.length === 0) return this.#blameBlindly(subscription, state, flight, message)
     if (state.trying === flight.nonce) {
       state.trials.shift()
       state.trying = undefined
     }
-    const middle = changed.length >> 1
-    const names = changed.map((r) => r.name)
+    const middle = suspects.length >> 1
+    const names = suspects.map((r) => r.name)
     state.trials.unshift(names.slice(0, middle), names.slice(middle))
     this.#markDirty(subscription, changed)
     return { culprits: [], unclear: [] }
+  }
+
+  /** Known to load: in this client, or in another of the scope. */
+  #isGood(state: FullSetState, { typeUrl, name, version }: EnvoyResource): boolean {
+    return state.kept.get(name)?.version === version || this.#context.view.lastGood(typeUrl, name)?.version === version
+  }
+
+  /**
+   * The client holds something unknown, so nothing wanted may be left out. If the reason names nobody, what
+   * other streams have accepted is put in place of what is new; when that is accepted, the ground is firm.
+   */
+  #blameBlindly(subscription: Subscription, state: FullSetState, flight: Flight, message: string): Blame {
+    const changed = flight.resources.filter((r) => subscription.acked.get(r.name) !== r.version)
+    const named = changed.filter((r) => message.includes(r.name))
+    const wasTrial = state.trying === flight.nonce
+    if (wasTrial) this.#endTrial(subscription, state)
+    if (named.length > 0) {
+      this.#markDirty(subscription, changed)
+      return { culprits: named, unclear: [] }
+    }
+    const suspects = changed.filter((r) => !this.#isGood(state, r))
+    const { view } = this.#context
+    if (!wasTrial && suspects.some((r) => view.lastGood(r.typeUrl, r.name) !== undefined)) {
+      state.trials = [[]]
+      return { culprits: [], unclear: [] }
+    }
+    state.refusedSet = versionOf(flight.resources)
+    return { culprits: [], unclear: suspects }
   }
 
   #endTrial(subscription: Subscription, state: FullSetState): void {
@@ -156,13 +184,19 @@ export class FullSetPush {
 
   #sendSet(subscription: Subscription, state: FullSetState, withheld: ReadonlySet<string>, isTrial: boolean): void {
     const resources = this.#compose(subscription, withheld)
-    const changed = resources.filter((r) => subscription.held(r.name) !== r.version || subscription.owed.has(r.name))
+    const version = versionOf(resources)
+    const owed = new Set(subscription.owed)
+    for (const { name } of resources) if (!withheld.has(name)) subscription.settleName(name)
+    subscription.removals.clear()
+    if (version === state.refusedSet) {
+      subscription.answerOwed = false
+      return
+    }
+    const changed = resources.filter((r) => owed.has(r.name) || subscription.held(r.name) !== r.version)
     state.sent = new Map(resources.map((r) => [r.name, r]))
     const removed = subscription.heldNames().filter((name) => !state.sent.has(name))
     for (const name of removed) state.kept.delete(name)
-    for (const { name } of resources) if (!withheld.has(name)) subscription.settleName(name)
-    subscription.removals.clear()
-    const flight = this.#context.send(subscription, resources, removed, versionOf(resources))
+    const flight = this.#context.send(subscription, resources, removed, version)
     if (isTrial) state.trying = flight.nonce
     this.#host.afterSending(changed)
   }
@@ -171,7 +205,7 @@ export class FullSetPush {
   #compose(subscription: Subscription, withheld: ReadonlySet<string>): EnvoyResource[] {
     const { view } = this.#context
     const { typeUrl } = subscription
-    const { kept, sent } = this.#state(subscription)
+    const { kept, sent, isBaselineKnown } = this.#state(subscription)
     const resources: EnvoyResource[] = []
     for (const name of new Set(subscription.selected(view))) {
       const resource = view.get(typeUrl, name)
@@ -179,7 +213,7 @@ export class FullSetPush {
         resources.push(resource)
         continue
       }
-      const old = kept.get(name) ?? view.lastGood(typeUrl, name)
+      const old = kept.get(name) ?? view.lastGood(typeUrl, name) ?? (isBaselineKnown ? undefined : resource)
       if (old !== undefined && subscription.refused.get(name) !== old.version) resources.push(old)
     }
     if (typeUrl === typeUrls.listener) return resources
@@ -196,7 +230,7 @@ export class FullSetPush {
   #state(subscription: Subscription): FullSetState {
     let state = this.#states.get(subscription)
     if (state === undefined) {
-      state = { kept: new Map(), sent: new Map(), isBaselineKnown: true, trials: [], trying: undefined }
+      state = { kept: new Map(), sent: new Map(), isBaselineKnown: true, trials: [], trying: undefined, refusedSet: undefined }
       this.#states.set(subscription, state)
     }
     return state

@@ -84,38 +84,44 @@ export class AdsStream {
     if (typeof subscription === 'string') return subscription
     const isFirst = !subscription.requested
     if (request.nonce !== '' && !isFirst) this.#settle(subscription, request)
-    // Stale: a newer response is on its way, whose answer will tell what the client wants by then.
+    const interest = subscription.applySotw(request.names)
+    this.#forgetUnwanted(subscription, interest)
+    const added = [...interest.added, ...(interest.wildcardAdded ? ['*'] : [])]
+    // Stale: a newer response is on its way. What the client wants is noted, but only its answer to that is answered.
     if (!isFirst && request.nonce !== subscription.lastNonce) {
+      for (const name of added) subscription.late.add(name)
       this.#changed()
       return undefined
     }
-    const interest = subscription.applySotw(request.names)
-    const wantsAny = subscription.wildcard || request.names.length > 0
+    for (const name of subscription.late) added.push(name)
+    subscription.late.clear()
+    this.#answerSotw(subscription, request, added, isFirst)
+    if (isFirst) this.#takeLeftover(subscription)
+    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
+    this.#changed()
+    return undefined
+  }
+
+  #answerSotw(subscription: Subscription, request: SotwRequest, added: readonly string[], isFirst: boolean): void {
+    const { view } = this.#context
+    if (isFirst && request.version !== '') this.#context.hadConfiguration = true
+    const wantsAny = subscription.wildcard || subscription.names.size + subscription.collections.size > 0
     if (subscription.traits.fullSet) {
+      const { fullSets } = this.#push
       const isCurrent =
         isFirst &&
         subscription.wildcard &&
         subscription.names.size === 0 &&
         request.version !== '' &&
-        request.version === this.#push.fullSets.currentVersion(subscription)
-      if (isFirst) {
-        this.#push.fullSets.start(subscription, request.version === '', isCurrent)
-        if (request.version !== '') this.#context.hadConfiguration = true
-      }
-      this.#forgetUnwanted(subscription, interest)
-      const isMore = interest.added.length > 0 || interest.wildcardAdded
-      if (wantsAny && !isCurrent && (isFirst || isMore)) {
-        subscription.answerOwed = true
-        for (const name of subscription.selected(this.#context.view)) subscription.dirty.add(name)
-      }
+        request.version === fullSets.currentVersion(subscription)
+      if (isFirst) fullSets.start(subscription, request.version === '', isCurrent)
+      if (!wantsAny || isCurrent || !(isFirst || added.length > 0)) return
+      for (const name of subscription.selected(view)) subscription.dirty.add(name)
     } else {
-      this.#applyInterest(subscription, interest, () => false)
-      if (wantsAny && (isFirst || interest.added.length > 0)) subscription.answerOwed = true
+      if (!wantsAny || !(isFirst || added.length > 0)) return
+      for (const name of added) this.#owe(subscription, name)
     }
-    if (isFirst) this.#takeLeftover(subscription)
-    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
-    this.#changed()
-    return undefined
+    subscription.answerOwed = true
   }
 
   /** The view has changed: notes names, sends nothing. */
@@ -238,24 +244,25 @@ export class AdsStream {
   }
 
   #applyInterest(subscription: Subscription, interest: Interest, isInitial: (name: string) => boolean): void {
+    for (const name of interest.added) this.#owe(subscription, name, isInitial)
+    if (interest.wildcardAdded) this.#owe(subscription, '*', isInitial)
+    this.#forgetUnwanted(subscription, interest)
+  }
+
+  /** What the client asks for must be answered, even if it was sent before: it may have forgotten. */
+  #owe(subscription: Subscription, asked: string, isInitial: (name: string) => boolean = () => false): void {
     const { view } = this.#context
     const { typeUrl } = subscription
-    const owe = (name: string): void => {
-      if (isInitial(name)) {
-        // On reconnection only differences are sent.
-        if (view.get(typeUrl, name)?.version !== subscription.held(name)) subscription.dirty.add(name)
-        return
-      }
-      subscription.owed.add(name)
+    const isCollection = subscription.collections.has(asked)
+    const names = asked === '*' ? view.names(typeUrl) : isCollection ? view.members(typeUrl, asked) : [asked]
+    for (const name of names) {
+      if (!subscription.wants(name)) continue
+      // On reconnection only differences are sent.
+      const isKnown = isInitial(name)
+      if (isKnown && view.get(typeUrl, name)?.version === subscription.held(name)) continue
+      if (!isKnown) subscription.owed.add(name)
       subscription.dirty.add(name)
     }
-    for (const name of interest.added) {
-      if (subscription.collections.has(name)) {
-        for (const member of view.members(typeUrl, name)) owe(member)
-      } else owe(name)
-    }
-    if (interest.wildcardAdded) for (const name of view.names(typeUrl)) owe(name)
-    this.#forgetUnwanted(subscription, interest)
   }
 
   #forgetUnwanted(subscription: Subscription, interest: Interest): void {
@@ -312,7 +319,7 @@ export class AdsStream {
     if (variant === 'sotw' && traits.fullSet) {
       const { culprits, unclear } = this.#push.fullSets.onNack(subscription, flight, message)
       for (const resource of culprits) this.#refuse(subscription, resource, message)
-      for (const resource of unclear) this.#refuseHere(subscription, resource, message)
+      for (const { name, version } of unclear) this.#context.acks.reject(typeUrl, name, version, message)
       return
     }
     if (flight.resources.length === 0) {

@@ -52,6 +52,8 @@ export class Subscription {
   readonly suspects = new Set<string>()
   /** No longer wanted and free to go. */
   readonly removals = new Set<string>()
+  /** State of the world: asked for in requests with a stale nonce, which must not be answered; the next fresh one is. */
+  readonly late = new Set<string>()
   /** A response is owed even if it is empty. */
   answerOwed = false
 

@@ -216,10 +216,10 @@ describe('problems', () => {
   test('name file, line, column, object and field', async () => {
     write('a.yaml', documents(service('one'), `${service('two', 70000)}rulez: 1\n`, 'kind: Service\n', 'just text\n'))
     expect(lines(await load(sink()))).toEqual([
-      'a.yaml:14:7: error: Service default/two: spec.ports[0].port: 70000 is not a port: use 1 to 65535',
-      'a.yaml:15:1: error: Service default/two: unknown field "rulez": remove it',
-      'a.yaml:17:1: error: Service: apiVersion: is required, as text such as "v1"',
-      'a.yaml:19:1: error: "just text" is not an object: write fields such as apiVersion, kind and metadata',
+      'a.yaml:15:7: error: Service default/two: spec.ports[0].port: 70000 is not a port: use 1 to 65535',
+      'a.yaml:16:1: error: Service default/two: unknown field "rulez": remove it',
+      'a.yaml:18:1: error: Service: apiVersion: is required, as text such as "v1"',
+      'a.yaml:20:1: error: "just text" is not an object: write fields such as apiVersion, kind and metadata',
     ])
   })
 

@@ -45,6 +45,8 @@ const timing = {
   turn: 10,
 }
 
+const lineEnd = 0x0a
+
 interface KnownFile {
   readonly manifest: ManifestFile
   rank: FileRank
@@ -52,7 +54,9 @@ interface KnownFile {
   fingerprint: string | undefined
   inode: string
   digest: string
-  /** Whether the text that was read last ended with a line end. */
+  /** Of the text that was read last, in bytes. */
+  size: number
+  /** Whether it ended with a line end. */
   closed: boolean
   /** Since when the file is away. */
   goneAt?: number | undefined
@@ -209,7 +213,7 @@ export class FileProvider {
       return false
     }
     const digest = hash('sha1', bytes, 'base64')
-    if (this.#isCutOff(known, bytes, inode, fingerprint)) return true
+    if (this.#isHalfWritten(known, bytes, inode, fingerprint)) return true
     known.waiting = undefined
     // With a time stamp this fresh, a later write may leave no other trace.
     known.fingerprint = Math.abs(Date.now() - modified) < timing.racy ? undefined : fingerprint
@@ -221,12 +225,14 @@ export class FileProvider {
   }
 
   /**
-   * Whether a file seems to be half-written: written in place, and empty or without the line end that it
-   * had before. It then keeps its old text until no more has come for a while.
+   * Whether a file seems to be half-written: shorter than before, in the same place, and cut off by the
+   * look of it. It then keeps what it had until no more has come for a while.
    */
-  #isCutOff(known: KnownFile, bytes: Uint8Array, inode: string, fingerprint: string): boolean {
-    if (known.manifest.claims.length === 0 || known.inode !== inode) return false
-    if (bytes.length > 0 && (!known.closed || bytes.at(-1) === 0x0a)) return false
+  #isHalfWritten(known: KnownFile, bytes: Uint8Array, inode: string, fingerprint: string): boolean {
+    if (!this.#watching || known.manifest.claims.length === 0) return false
+    if (known.inode !== inode || bytes.length >= known.size) return false
+    const open = bytes.length === 0 || (known.closed && bytes.at(-1) !== lineEnd)
+    if (!open && !known.manifest.looksCutOff(new TextDecoder().decode(bytes))) return false
     const now = this.#clock.now()
     if (known.waiting?.fingerprint !== fingerprint) known.waiting = { fingerprint, since: now }
     const rest = known.waiting.since + timing.settle - now
@@ -277,6 +283,7 @@ export class FileProvider {
       fingerprint: undefined,
       inode: '',
       digest: '',
+      size: 0,
       closed: false,
     }
     this.#files.set(path, known)
@@ -284,7 +291,8 @@ export class FileProvider {
   }
 
   #take(known: KnownFile, bytes: Uint8Array): void {
-    known.closed = bytes.at(-1) === 0x0a
+    known.size = bytes.length
+    known.closed = bytes.at(-1) === lineEnd
     let text: string
     try {
       text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)

@@ -45,6 +45,25 @@ export class ManifestFile {
     this.#problems = [{ file: this.path, line: 0, column: 0, severity: 'error', message }]
   }
 
+  /**
+   * Whether the text looks like the beginning of something longer: it lacks objects that the file had, and
+   * it ends with a document that the file did not have. Deleting documents alone does not look like that.
+   */
+  looksCutOff(text: string): boolean {
+    const parts = splitManifest(text)
+    const last = parts.at(-1)
+    const endsWithMarker = text.trimEnd().endsWith('\n---')
+    if (last === undefined || (this.#parts.has(idOfPart(last.text)) && !endsWithMarker)) return false
+    const named = new Set<string>()
+    for (const part of parts) {
+      const { entries, syntaxProblems } = this.#parse(part.text)
+      // Then nothing is lost: what is no YAML changes nothing.
+      if (syntaxProblems.length > 0) return false
+      for (const { identity } of entries) if (identity !== undefined) named.add(idOf(identity))
+    }
+    return this.#claims.some((claim) => !named.has(idOf(claim)))
+  }
+
   /** Takes the text in. Parts that are as before are not parsed again. */
   update(text: string): void {
     const parts = new Map<string, ManifestPart>()
@@ -52,8 +71,8 @@ export class ManifestFile {
     const problems: FileProblem[] = []
     let broken = false
     for (const { text: part, line } of splitManifest(text)) {
-      const id = hash('sha1', part, 'base64')
-      const parsed = this.#parts.get(id) ?? parts.get(id) ?? parseManifest(part, this.#defaultNamespace)
+      const id = idOfPart(part)
+      const parsed = parts.get(id) ?? this.#parse(part)
       parts.set(id, parsed)
       broken ||= parsed.syntaxProblems.length > 0
       const place = <T extends { readonly line: number }>(local: T): T => ({ ...local, line: local.line + line })
@@ -65,11 +84,22 @@ export class ManifestFile {
     this.#problems = problems
     if (!broken || this.#claims.length === 0) this.#claims = mergeLastGood(this.#claims, entries)
   }
+
+  #parse(part: string): ManifestPart {
+    return this.#parts.get(idOfPart(part)) ?? parseManifest(part, this.#defaultNamespace)
+  }
+}
+
+function idOfPart(text: string): string {
+  return hash('sha1', text, 'base64')
+}
+
+function idOf({ kind, key }: { readonly kind: KindName; readonly key: NamespacedName }): string {
+  return `${kind}/${key}`
 }
 
 /** Fills the places of refused objects with their last good versions. */
 function mergeLastGood(before: readonly Claim[], entries: readonly ManifestEntry[]): readonly Claim[] {
-  const idOf = ({ kind, key }: { kind: KindName; key: NamespacedName }) => `${kind}/${key}`
   const earlier = new Map(before.map((claim) => [idOf(claim), claim]))
   const named = new Set(entries.flatMap(({ identity }) => (identity === undefined ? [] : [idOf(identity)])))
   const claims: Claim[] = []

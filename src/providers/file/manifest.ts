@@ -43,13 +43,19 @@ export function splitManifest(text: string): { readonly text: string; readonly l
   const parts: { text: string; line: number }[] = []
   let line = 0
   for (const [index, start] of starts.entries()) {
-    const part = text.slice(start, starts[index + 1])
-    // Comments, directives such as %YAML, and markers alone are no document.
-    if (/^(?!---[ \t]*(?:#.*)?$|[ \t]*(?:#.*)?$|%|\.\.\.[ \t]*$)./m.test(part.replaceAll('\r', '')))
-      parts.push({ text: part, line })
-    for (let at = part.indexOf('\n'); at >= 0; at = part.indexOf('\n', at + 1)) line += 1
+    const whole = text.slice(start, starts[index + 1])
+    // Without its marker a document stays the same when the one before it goes.
+    const marker = /^---[ \t]*\r?\n/.exec(whole)?.[0] ?? ''
+    const part = whole.slice(marker.length)
+    if (holdsContent(part)) parts.push({ text: part, line: marker === '' ? line : line + 1 })
+    for (let at = whole.indexOf('\n'); at >= 0; at = whole.indexOf('\n', at + 1)) line += 1
   }
   return parts
+}
+
+/** Comments, directives such as %YAML, and markers alone are no document. */
+function holdsContent(part: string): boolean {
+  return part.split('\n').some((line) => !/^\s*$|^\s*#|^%|^\.\.\.\s*$|^---\s*(?:#.*)?$/.test(line))
 }
 
 /** Reads the objects of one part. Never throws: whatever the text is, the answer is problems. */

@@ -4,10 +4,13 @@ export interface BootstrapOptions {
   readonly nodeId: string
   /** Socket of the control plane, and the credential that it knows this proxy by. */
   readonly xds: { readonly unixPath: string; readonly token: string }
+  /** Port of the admin page on loopback; 0 for any. */
+  readonly adminPort: number
 }
 
 /** Only what is added here is typed; the rest is passed on as it stands in the document. */
 interface BaseDocument {
+  readonly admin: object
   readonly dynamic_resources: { readonly ads_config: { readonly grpc_services: readonly [object] } }
   readonly static_resources: { readonly clusters: readonly [object] }
 }
@@ -17,7 +20,7 @@ const base = JSON.parse(
 ) as BaseDocument
 
 /** The bootstrap of one local Envoy, as an object: no text of a user is ever pasted into a document. */
-export function buildBootstrap({ nodeId, xds }: BootstrapOptions): object {
+export function buildBootstrap({ nodeId, xds, adminPort }: BootstrapOptions): object {
   const { ads_config: ads } = base.dynamic_resources
   const service = {
     ...ads.grpc_services[0],
@@ -30,6 +33,7 @@ export function buildBootstrap({ nodeId, xds }: BootstrapOptions): object {
   }
   return {
     ...base,
+    admin: { ...base.admin, address: { socket_address: { address: '127.0.0.1', port_value: adminPort } } },
     node: { id: nodeId, cluster: 'gatewright' },
     dynamic_resources: { ...base.dynamic_resources, ads_config: { ...ads, grpc_services: [service] } },
     static_resources: { ...base.static_resources, clusters: [cluster] },

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
  * `$1` is a directory, the rest the command. A watcher reads descriptor 3, whose other end only we hold:
@@ -13,6 +14,9 @@ shift
 ( read -r line <&3 || { kill -KILL $$; rm -rf -- "$directory"; } ) </dev/null >/dev/null 2>&1 &
 exec "$@" 3<&-
 `
+
+/** Milliseconds to wait for the end of standard error after the exit. */
+const lastWords = 200
 
 export interface EnvoyChildOptions {
   /** Path of the binary. */
@@ -48,8 +52,9 @@ export class EnvoyChild {
         if (!this.#alive) return
         this.#alive = false
         watched.end('\n')
-        // What Envoy said last is read after its exit is known.
-        setImmediate(() => {
+        // What Envoy said last may be read after its exit is known. A process of its own could keep the pipe open.
+        const said = new Promise((read) => errors.once('close', read))
+        void Promise.race([said, sleep(lastWords)]).then(() => {
           rest()
           onExit(reason)
           resolve()

@@ -1,16 +1,18 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import { type BootstrapOptions, buildBootstrap } from './bootstrap.ts'
+import { EnvoyAdmin } from './envoy-admin.ts'
 import type { EnvoyBinary } from './envoy-binary.ts'
+import { EnvoyChild } from './envoy-child.ts'
+import { envoyLogFormat, relayEnvoyLine } from './envoy-log.ts'
 import type { LocalProxy } from './local-proxies.ts'
+import { probeBind } from './port-binding.ts'
 
-export interface LocalEnvoyOptions extends BootstrapOptions {
+export interface LocalEnvoyOptions extends Omit<BootstrapOptions, 'adminPort'> {
   readonly binary: EnvoyBinary
   readonly concurrency: number
   readonly logLevel: string
@@ -27,47 +29,35 @@ const timing = {
   /** A life of this length resets the backoff. */
   healthyAfter: 10_000,
   /** How long requests in flight may take when the process is to end. */
-  drain: 30_000,
+  drain: 25_000,
   /** Between two looks at what is in flight. */
   drainPoll: 50,
-  /** After /quitquitquit, before SIGKILL. */
+  /** After SIGTERM, before SIGKILL. */
   quit: 5000,
   /** For the admin address to be there. */
   start: 10_000,
 }
 
-/**
- * Starts Envoy under a shell that ends it when our end of its standard input closes, which the system
- * does for us however we die; so no Envoy is left behind. The shell tells Envoy's process id on
- * descriptor 3 and passes its exit status on.
- */
-const wrapper = `
-exec 4<&0
-"$@" </dev/null 3>&- 4<&- &
-envoy=$!
-echo "$envoy" >&3
-exec 3>&-
-( while read -r _ <&4; do :; done; kill -KILL "$envoy" 2>/dev/null ) >/dev/null 2>&1 &
-watch=$!
-exec 4<&-
-wait "$envoy"
-status=$?
-kill "$watch" 2>/dev/null
-exit "$status"
-`
+/** Looks without a request in flight before Envoy is ended: one may be between two of its connections. */
+const quietLooks = 2
 
-/** One stock Envoy as a child process: started again when it dies, drained before it is ended. */
+/**
+ * One stock Envoy as a child process: started again when it dies, drained before it is ended, and never
+ * left behind. The caller stops it before this process ends; if it cannot, the child ends all the same.
+ */
 export class LocalEnvoy implements LocalProxy {
   readonly #options: LocalEnvoyOptions
   #directory = ''
-  #child: ChildProcess | undefined
-  #pid: number | undefined
-  #adminUrl: string | undefined
+  #child: EnvoyChild | undefined
+  #admin: EnvoyAdmin | undefined
+  /** Kept over restarts, so that an open page goes on working. */
+  #adminPort = 0
   #stopped = false
   #startedAt = 0
   #backoff = timing.firstBackoff
+  #lastLine = ''
   #cancelRestart: (() => void) | undefined
-  #exited: Promise<void> = Promise.resolve()
+  #launching: Promise<void> = Promise.resolve()
 
   constructor(options: LocalEnvoyOptions) {
     this.#options = options
@@ -75,89 +65,83 @@ export class LocalEnvoy implements LocalProxy {
 
   /** Envoy's admin page; undefined while it is not running. */
   get adminUrl(): string | undefined {
-    return this.#adminUrl
+    return this.#admin?.url
   }
 
   /** Envoy's process id; undefined while it is not running. */
   get pid(): number | undefined {
-    return this.#pid
+    return this.#child?.pid
   }
 
-  /** Resolves when the process runs; whether it serves is for the control plane to say. */
+  /**
+   * Resolves when the process runs; whether it serves is for the control plane to say. A process that dies
+   * at once is started again like any other.
+   * @throws if there is no room for its files
+   */
   async start(): Promise<void> {
+    // Only this user can enter it.
     this.#directory = await mkdtemp(join(tmpdir(), 'gatewright-envoy-'))
-    await this.#launch()
+    this.#launching = this.#launch()
+    await this.#launching
   }
 
+  /** Lets requests in flight finish, for a bounded time, then ends the process. */
   async stop(): Promise<void> {
     this.#stopped = true
     this.#cancelRestart?.()
+    await this.#launching.catch(() => {})
     await this.#drain()
     await this.#quit()
     await rm(this.#directory, { recursive: true, force: true })
   }
 
   async #launch(): Promise<void> {
-    const { binary, concurrency, logLevel, strict, clock } = this.#options
+    const { binary, clock, logger, nodeId } = this.#options
     const bootstrap = join(this.#directory, 'bootstrap.json')
-    const adminPath = join(this.#directory, 'admin-address')
-    await rm(adminPath, { force: true })
-    // The directory is ours alone: the bootstrap holds a credential.
-    await writeFile(bootstrap, JSON.stringify(buildBootstrap(this.#options)), { mode: 0o600 })
-    const args = [
-      '--config-path',
-      bootstrap,
-      '--admin-address-path',
-      adminPath,
-      '--concurrency',
-      String(concurrency),
-      '--log-level',
-      logLevel,
-      '--log-format',
-      '%l %n: %v',
-      '--drain-time-s',
-      '60',
-      '--disable-hot-restart',
-      strict ? '--reject-unknown-dynamic-fields' : '--ignore-unknown-dynamic-fields',
-    ]
-    const child = spawn('/bin/sh', ['-c', wrapper, 'envoy', binary.path, ...args], {
-      stdio: ['pipe', 'inherit', 'pipe', 'pipe'],
-      // Ctrl-C goes to the whole terminal group; Envoy is to be drained first.
-      detached: true,
+    const adminFile = join(this.#directory, 'admin-address')
+    const adminPort = (await probeBind('127.0.0.1', this.#adminPort)) === 'free' ? this.#adminPort : 0
+    await rm(adminFile, { force: true })
+    // It holds a credential.
+    await writeFile(bootstrap, JSON.stringify(buildBootstrap({ ...this.#options, adminPort })), { mode: 0o600 })
+    if (this.#stopped) return
+    this.#startedAt = clock.now()
+    this.#lastLine = ''
+    const child = new EnvoyChild({
+      binary: binary.path,
+      args: ['--config-path', bootstrap, '--admin-address-path', adminFile, ...this.#arguments()],
+      directory: this.#directory,
+      onLine: (line) => {
+        if (line.trim() !== '') this.#lastLine = line
+        relayEnvoyLine(line, logger, { gateway: nodeId })
+      },
+      onExit: (reason) => this.#handleExit(reason),
     })
     this.#child = child
-    this.#startedAt = clock.now()
-    // When the shell has gone, writing to it must not end us.
-    child.stdin?.on('error', () => {})
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#relayLog(text))
-    const pidPipe = child.stdio[3] as Readable
-    pidPipe.setEncoding('utf8').on('data', (text: string) => {
-      this.#pid = Number.parseInt(text, 10)
-    })
-    this.#exited = new Promise((resolve) => {
-      child.once('error', (error) => {
-        this.#handleExit(error.message)
-        resolve()
-      })
-      child.once('exit', (code, signal) => {
-        this.#handleExit(signal ?? `status ${code}`)
-        resolve()
-      })
-    })
-    await this.#readAdminAddress(adminPath, child)
+    await this.#readAdminAddress(adminFile, child)
   }
 
-  #relayLog(text: string): void {
-    const { logger, nodeId } = this.#options
-    for (const line of text.split('\n')) if (line.trim() !== '') logger.warn('Envoy says', { gateway: nodeId, line })
+  #arguments(): string[] {
+    const { concurrency, logLevel, strict } = this.#options
+    return [
+      ...['--concurrency', String(concurrency), '--log-level', logLevel, '--log-format', envoyLogFormat],
+      // With the default of 600 s, tables and clusters of a changed listener would be kept for 10 minutes.
+      ...['--drain-time-s', '60'],
+      // Shares memory and a socket by base id; without it, Envoys beside each other have nothing in common.
+      '--disable-hot-restart',
+      '--skip-deprecated-logs',
+      // Looking for unknown fields costs a third of each table update.
+      strict ? '--reject-unknown-dynamic-fields' : '--ignore-unknown-dynamic-fields',
+    ]
   }
 
-  async #readAdminAddress(path: string, child: ChildProcess): Promise<void> {
-    const deadline = this.#options.clock.now() + timing.start
-    while (child.exitCode === null && child.signalCode === null && this.#options.clock.now() < deadline) {
-      const address = await readFile(path, 'utf8').catch(() => '')
-      if (address !== '') {
-        this.#adminUrl = `http://${address}`
+  async #readAdminAddress(path: string, child: EnvoyChild): Promise<void> {
+    const { clock } = this.#options
+    const deadline = clock.now() + timing.start
+    while (child.alive && clock.now() < deadline) {
+      const port = /^127\.0\.0\.1:(\d+)$/.exec(await readFile(path, 'utf8').catch(() => ''))?.[1]
+      if (port !== undefined && child.alive) {
+        this.#adminPort = Number(port)
+        this.#admin = new EnvoyAdmin(`http://127.0.0.1:${port}`)
         return
       }
       await sleep(10)
@@ -167,51 +151,54 @@ export class LocalEnvoy implements LocalProxy {
   #handleExit(reason: string): void {
     const { logger, clock, nodeId } = this.#options
     this.#child = undefined
-    this.#pid = undefined
-    this.#adminUrl = undefined
+    this.#admin = undefined
     if (this.#stopped) return
     if (clock.now() - this.#startedAt > timing.healthyAfter) this.#backoff = timing.firstBackoff
-    logger.error('Envoy ended and is started again', { gateway: nodeId, reason, afterMilliseconds: this.#backoff })
+    const fields = { gateway: nodeId, reason, lastLine: this.#lastLine }
+    logger.error('Envoy ended and is started again', { ...fields, afterMilliseconds: this.#backoff })
+    this.#restartLater()
+  }
+
+  #restartLater(): void {
+    const { logger, clock, nodeId } = this.#options
     this.#cancelRestart = clock.after(this.#backoff, () => {
-      this.#launch().catch((error: unknown) =>
-        logger.error('Envoy cannot be started', { gateway: nodeId, error: String(error) }),
-      )
+      this.#launching = this.#launch().catch((error: unknown) => {
+        logger.error('Envoy cannot be started; trying again', { gateway: nodeId, error: String(error) })
+        if (!this.#stopped) this.#restartLater()
+      })
     })
     this.#backoff = Math.min(this.#backoff * 2, timing.longestBackoff)
   }
 
-  /** Tells clients to go elsewhere and waits until no request is in flight. */
   async #drain(): Promise<void> {
-    if (this.#adminUrl === undefined) return
-    const { clock } = this.#options
+    const { clock, logger, nodeId } = this.#options
     const deadline = clock.now() + timing.drain
-    await this.#admin('POST', '/drain_listeners?graceful&skip_exit')
-    while (this.#child && clock.now() < deadline) {
-      const text = await this.#admin('GET', '/stats?usedonly&filter=downstream_rq_active')
-      if (text === undefined || !/downstream_rq_active: [1-9]/.test(text)) return
+    await this.#admin?.beginDrain()
+    let quiet = 0
+    let inFlight = 0
+    while (this.#admin && quiet < quietLooks) {
+      // An Envoy that is busy may miss one answer; one that has died is noticed by its exit.
+      inFlight = (await this.#admin.countInFlight()) ?? 1
+      quiet = inFlight === 0 ? quiet + 1 : 0
+      if (clock.now() > deadline) {
+        logger.warn('requests did not finish and are cut off', { gateway: nodeId, inFlight })
+        return
+      }
       await sleep(timing.drainPoll)
     }
   }
 
   async #quit(): Promise<void> {
-    if (!this.#child) return
-    await this.#admin('POST', '/quitquitquit')
-    const killed = new AbortController()
-    await Promise.race([this.#exited, sleep(timing.quit, undefined, { signal: killed.signal }).catch(() => {})])
-    killed.abort()
-    // The end of its standard input makes the shell kill Envoy.
-    this.#child?.stdin?.destroy()
-    await this.#exited
-  }
-
-  /** @returns the body, or undefined when Envoy does not answer */
-  async #admin(method: 'GET' | 'POST', path: string): Promise<string | undefined> {
-    if (this.#adminUrl === undefined) return undefined
-    try {
-      const response = await fetch(`${this.#adminUrl}${path}`, { method, signal: AbortSignal.timeout(2000) })
-      return await response.text()
-    } catch {
-      return undefined
-    }
+    const child = this.#child
+    if (!child) return
+    child.kill('SIGTERM')
+    const gone = new AbortController()
+    const giveUp = sleep(timing.quit, undefined, { signal: gone.signal }).then(
+      () => child.kill('SIGKILL'),
+      () => {},
+    )
+    await child.exited
+    gone.abort()
+    await giveUp
   }
 }

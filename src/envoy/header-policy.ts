@@ -1,0 +1,29 @@
+import type { ProxyProfile } from '../graph/gateway-class.ts'
+
+/** A range of addresses. */
+interface AddressRange {
+  readonly addressPrefix: string
+  readonly prefixLength: number
+}
+
+/** What Envoy tells about itself, and whom it believes. A habit of a class is data, so that several can be kept. */
+export interface HeaderPolicy {
+  /** Whether responses carry `server: envoy`; otherwise `server` is the backend's own, or absent. */
+  readonly namesServer: boolean
+  /** Whether Envoy adds x-envoy-* to requests and responses (times, the original path). */
+  readonly addsEnvoyHeaders: boolean
+  /**
+   * Clients that get `x-envoy-internal: true` where others get x-envoy-external-address, and that may
+   * steer Envoy by x-envoy-* headers. None by default, so that no client is believed for its address alone.
+   */
+  readonly internalAddresses: readonly AddressRange[]
+}
+
+/**
+ * quiet is what a backend behind a plain reverse proxy sees (journeys 9 and 28); verbose is Envoy's
+ * own habit (journey 64).
+ */
+export const headerPolicies: Readonly<Record<ProxyProfile['headers'], HeaderPolicy>> = {
+  quiet: { namesServer: false, addsEnvoyHeaders: false, internalAddresses: [] },
+  verbose: { namesServer: true, addsEnvoyHeaders: true, internalAddresses: [] },
+}

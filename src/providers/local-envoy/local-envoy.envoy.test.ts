@@ -1,0 +1,154 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { get } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { systemClock } from '../../base/clock.ts'
+import { silentLogger } from '../../base/logger.ts'
+import { startEchoBackend } from '../../testing/echo-backend.ts'
+import { Load } from '../../testing/load.ts'
+import { envoyCluster, envoyEndpoints, envoyListener, envoyTable, findFreePort } from '../../testing/xds-envoy.ts'
+import { XdsServerBed } from '../../testing/xds-server.ts'
+import { findEnvoy } from './envoy-binary.ts'
+import { LocalEnvoy, type LocalEnvoyOptions } from './local-envoy.ts'
+import { probeBind } from './port-binding.ts'
+
+const cleanups: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean()
+})
+
+/** A control plane on a socket, an echo backend, and an Envoy that routes everything to it. */
+async function serve(options: Partial<LocalEnvoyOptions> = {}) {
+  const directory = await mkdtemp(join(tmpdir(), 'gatewright-test-'))
+  cleanups.push(() => rm(directory, { recursive: true, force: true }))
+  const unixPath = join(directory, 'xds.sock')
+  const bed = await XdsServerBed.start({ address: `unix:${unixPath}` })
+  cleanups.push(() => bed.stop())
+  const backend = await startEchoBackend({ service: 'echo' })
+  cleanups.push(() => backend.close())
+  const port = await findFreePort()
+  bed.put(
+    envoyCluster('echo'),
+    envoyEndpoints('echo', [backend.port]),
+    envoyListener('l', port, 't', `port-${port}`),
+    envoyTable('t', [{ prefix: '/', cluster: 'echo' }]),
+  )
+  const envoy = new LocalEnvoy({
+    binary: await findEnvoy(undefined),
+    nodeId: 'default/web',
+    xds: { unixPath, token: 'token-a' },
+    concurrency: 2,
+    logLevel: 'warn',
+    strict: true,
+    logger: silentLogger,
+    clock: systemClock,
+    ...options,
+  })
+  await envoy.start()
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= envoy.stop()
+    return stopped
+  }
+  cleanups.push(stop)
+  const url = `http://127.0.0.1:${port}`
+  await expect.poll(() => ask(url), { timeout: 10_000, interval: 20 }).toBe(200)
+  return { bed, backend, port, envoy, url, stop }
+}
+
+/** Asks over a new connection. @returns the status, or the code of the error */
+function ask(url: string): Promise<number | string | undefined> {
+  return new Promise((resolve) => {
+    get(url, { agent: false }, (response) => {
+      response.resume()
+      response.on('end', () => resolve(response.statusCode))
+    }).on('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+  })
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('a local Envoy', () => {
+  it('serves again within 2 s after kill -9, with its admin page where it was', async () => {
+    const { envoy, url } = await serve()
+    const [pid, adminUrl] = [envoy.pid as number, envoy.adminUrl]
+    const killed = performance.now()
+    process.kill(pid, 'SIGKILL')
+    await expect.poll(() => envoy.pid, { interval: 5 }).not.toBe(pid)
+    await expect.poll(() => ask(url), { timeout: 5000, interval: 10 }).toBe(200)
+    expect(performance.now() - killed).toBeLessThan(2000)
+    expect(envoy.pid).not.toBe(pid)
+    expect(envoy.adminUrl).toBe(adminUrl)
+  })
+
+  it('lets a request finish that is in flight when it is stopped, and takes no new ones', async () => {
+    const { url, stop } = await serve()
+    const slow = ask(`${url}/?delay=1500`)
+    await sleep(200)
+    const begun = performance.now()
+    const stopped = stop()
+    await sleep(300)
+    expect(await ask(url)).toBe('ECONNREFUSED')
+    expect(await slow).toBe(200)
+    await stopped
+    expect(performance.now() - begun).toBeLessThan(3000)
+  })
+
+  it('loses no request of busy clients when it is stopped', async () => {
+    const { url, stop } = await serve()
+    const load = new Load({
+      url: `${url}/?delay=5`,
+      host: 'www.example.com',
+      keepAliveClients: 8,
+      newConnectionClients: 0,
+    })
+    await sleep(1000)
+    const begun = performance.now()
+    await stop()
+    expect(performance.now() - begun).toBeLessThan(3000)
+    const result = await load.stop()
+    // Who comes after the end is refused; whoever was connected got an answer.
+    expect(result.failures.filter((text) => !text.includes('ECONNREFUSED'))).toEqual([])
+    expect(result.statuses['200']).toBeGreaterThan(100)
+  })
+
+  it('leaves neither a process nor a file nor a port when it is stopped', async () => {
+    const before = await readdir(tmpdir())
+    const { envoy, port, stop } = await serve()
+    const pid = envoy.pid as number
+    const own = (await readdir(tmpdir())).filter((n) => n.startsWith('gatewright-envoy-') && !before.includes(n))
+    expect(own).toHaveLength(1)
+    const directory = join(tmpdir(), own[0] as string)
+    expect((await stat(directory)).mode & 0o777).toBe(0o700)
+    expect((await stat(join(directory, 'bootstrap.json'))).mode & 0o777).toBe(0o600)
+    await stop()
+    expect(isAlive(pid)).toBe(false)
+    expect(await readdir(tmpdir())).not.toContain(own[0])
+    expect(await probeBind('127.0.0.1', port)).toBe('free')
+  })
+
+  it('runs beside others', async () => {
+    const [one, two] = [await serve(), await serve()]
+    expect(await Promise.all([ask(one.url), ask(two.url)])).toEqual([200, 200])
+    await one.stop()
+    expect(await Promise.all([ask(one.url), ask(two.url)])).toEqual(['ECONNREFUSED', 200])
+  })
+
+  it('accepts a regular expression of more than the 100 instructions that Envoy allows by default', async () => {
+    const { bed, url } = await serve()
+    const regex = `/(${Array.from({ length: 60 }, (_, i) => `product${i}`).join('|')})[a-z0-9]{1,60}`
+    bed.put(envoyTable('t', [{ prefix: '', regex, cluster: 'echo' }]))
+    await expect.poll(() => ask(`${url}/other`), { timeout: 5000, interval: 20 }).toBe(404)
+    expect(await ask(`${url}/product59abc`)).toBe(200)
+  })
+})
