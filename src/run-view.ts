@@ -42,6 +42,7 @@ function viewGateway(controlPlane: ControlPlane, gateway: GatewayNode, adminUrl:
       url: urlOf(controlPlane, listener),
       attachedRoutes: listenerStatus?.attachedRoutes ?? 0,
       programmed: programmed?.status === 'True',
+      pending: programmed?.status !== 'True' && programmed?.reason === 'Pending',
       note: programmed?.status === 'True' ? moved : (programmed?.message ?? ''),
     }
   })

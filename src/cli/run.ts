@@ -16,6 +16,8 @@ export interface RunningListener {
   readonly url: string | undefined
   readonly attachedRoutes: number
   readonly programmed: boolean
+  /** Still on its way: nobody has to do anything. */
+  readonly pending: boolean
   /** Why not, or that the port has moved. */
   readonly note: string
 }
@@ -100,6 +102,9 @@ export function runCommand({ start, untilSignal, writeFile }: RunPorts) {
   })
 }
 
+/** Reasons that are the way, not a problem: the table that is still to come tells how they end. */
+const onTheWay = new Set(['Pending', 'AddressNotAssigned'])
+
 /** Prints the whole table when the shape of what is served changes, and single lines for what changes in between. */
 class Reporter {
   readonly #standalone: Standalone
@@ -115,7 +120,7 @@ class Reporter {
   report(): void {
     const view = this.#standalone.view()
     this.#reportProblems(view.statuses)
-    const settled = view.gateways.every((g) => g.listeners.every((l) => l.programmed || l.url === undefined))
+    const settled = view.gateways.every((g) => g.listeners.every((l) => !l.pending))
     const table = formatView(view, this.#terminal)
     if (!settled || table === this.#table) return
     this.#table = table
@@ -126,8 +131,7 @@ class Reporter {
     const now = new Map<string, string>()
     for (const { kind, namespace, name, conditions } of statuses) {
       for (const { about, condition } of conditions) {
-        // Pending is the way, not a problem; it is shown by the table that is still to come.
-        if (!isBad(condition) || condition.reason === 'Pending') continue
+        if (!isBad(condition) || onTheWay.has(condition.reason)) continue
         const object = `${kind} ${namespace && `${namespace}/`}${name}${about && ` (${about})`}`
         now.set(
           `${object} ${condition.type}`,

@@ -10,8 +10,11 @@ export interface Versions {
   readonly envoy: string | undefined
 }
 
+/** @param envoyPath the binary that the user names, if so */
+export type FindVersions = (envoyPath: string | undefined) => Promise<Versions>
+
 /** Prints the versions of everything that takes part. */
-export function versionCommand(findVersions: (envoyPath: string | undefined) => Promise<Versions>) {
+export function versionCommand(findVersions: FindVersions) {
   return defineCommand({
     name: 'version',
     summary: 'Print the versions of Gatewright, Envoy, Node.js and the Gateway API.',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { compareBy, compareStrings } from '../base/compare.ts'
 import type { Endpoint, EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import { envoy } from '../gen/envoy.js'
@@ -13,19 +14,22 @@ interface SocketEndpoint {
   readonly port: number
 }
 
-/** The endpoints of a backend that are known by address; slices are those of its Service. */
+/**
+ * The endpoints of a backend that are known by address: EDS takes IP addresses and Unix sockets, no names.
+ * @param slices those of the backend's Service, in any order
+ */
 export function buildClusterLoadAssignment(backend: BackendNode, slices: readonly EndpointSlice[]): Uint8Array {
   const endpoints =
     backend.endpoints.type === 'endpoint-slices'
       ? collectEndpoints(backend.endpoints.portName, slices).map(buildSocketEndpoint)
       : backend.endpoints.type === 'static'
-        ? backend.endpoints.endpoints.map(buildStaticEndpoint)
+        ? listStaticEndpoints(backend.endpoints.endpoints)
         : []
   return ClusterLoadAssignment.encode(buildAssignment(clusterName(backend), endpoints)).finish()
 }
 
 /** For clusters whose endpoints are names. */
-export function buildStaticAssignment(
+export function buildNamedAssignment(
   name: string,
   endpoints: ReadonlyArray<{ readonly hostname: string; readonly port: number }>,
 ): ClusterLoadAssignment {
@@ -43,9 +47,26 @@ function buildSocketEndpoint({ address, port }: SocketEndpoint): LbEndpoint {
   return { endpoint: { address: { socketAddress: { address, portValue: port } } } }
 }
 
-function buildStaticEndpoint(endpoint: StaticEndpoint): LbEndpoint {
-  if (endpoint.type === 'ip') return buildSocketEndpoint(endpoint)
-  return { endpoint: { address: { pipe: { path: endpoint.path } } } }
+/** As written, each once, without those for which Envoy would refuse all of them. */
+function listStaticEndpoints(endpoints: readonly StaticEndpoint[]): LbEndpoint[] {
+  const found = new Map<string, LbEndpoint>()
+  for (const endpoint of endpoints) {
+    if (endpoint.type === 'ip' && isPlainAddress(endpoint.address))
+      found.set(`${endpoint.address} ${endpoint.port}`, buildSocketEndpoint(endpoint))
+    else if (endpoint.type === 'unix' && isSocketPath(endpoint.path))
+      found.set(endpoint.path, { endpoint: { address: { pipe: { path: endpoint.path } } } })
+  }
+  return [...found.values()]
+}
+
+/** Node accepts a zone ("fe80::1%eth0") as part of an address. */
+function isPlainAddress(address: string): boolean {
+  return isIP(address) !== 0 && !address.includes('%')
+}
+
+/** Linux has room for 108 bytes, a NUL at the end included. */
+function isSocketPath(path: string): boolean {
+  return Buffer.byteLength(path) < 108 && !path.includes('\0')
 }
 
 /**
@@ -54,8 +75,8 @@ function buildStaticEndpoint(endpoint: StaticEndpoint): LbEndpoint {
  * IPv4 is taken where there is any.
  */
 function collectEndpoints(portName: string, slices: readonly EndpointSlice[]): SocketEndpoint[] {
-  for (const usable of [isReady, isServingToTheEnd]) {
-    for (const family of ['IPv4', 'IPv6']) {
+  for (const isUsable of [isReady, isServingToTheEnd]) {
+    for (const family of ['IPv4', 'IPv6'] as const) {
       const found = new Map<string, SocketEndpoint>()
       for (const slice of slices) {
         if (slice.addressType !== family) continue
@@ -63,7 +84,8 @@ function collectEndpoints(portName: string, slices: readonly EndpointSlice[]): S
         if (port === undefined) continue
         for (const endpoint of slice.endpoints) {
           const address = endpoint.addresses[0]
-          if (address !== undefined && usable(endpoint)) found.set(`${address} ${port}`, { address, port })
+          if (address !== undefined && isPlainAddress(address) && isUsable(endpoint))
+            found.set(`${address} ${port}`, { address, port })
         }
       }
       if (found.size > 0) return [...found.values()].sort(bySocket)

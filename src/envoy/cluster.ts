@@ -1,7 +1,7 @@
 import { envoy } from '../gen/envoy.js'
 import type { BackendNode } from '../graph/backend.ts'
 import { buildDuration, packAny } from './any.ts'
-import { buildStaticAssignment } from './cluster-load-assignment.ts'
+import { buildNamedAssignment } from './cluster-load-assignment.ts'
 import { adsSource } from './config-source.ts'
 import { clusterName, clusterStatName } from './names.ts'
 
@@ -10,6 +10,7 @@ const { Cluster } = envoy.config.cluster.v3
 const { CaresDnsResolverConfig } = envoy.extensions.network.dns_resolver.cares.v3
 const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3
 
+const kibibyte = 1024
 const connectTimeout = buildDuration(5000)
 const unlimited = { value: 0xffffffff }
 
@@ -40,6 +41,7 @@ export function buildCluster(backend: BackendNode): Uint8Array {
     connectTimeout,
     lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
     circuitBreakers,
+    perConnectionBufferLimitBytes: { value: 32 * kibibyte },
     // An endpoint that Kubernetes has removed gets no new requests, whatever a health check last said.
     ignoreHealthOnHostRemoval: true,
     ...(backend.protocol === 'h2c' && { typedExtensionProtocolOptions: { [httpOptions]: http2Options } }),
@@ -56,7 +58,7 @@ export function buildCluster(backend: BackendNode): Uint8Array {
     dnsLookupFamily: Cluster.DnsLookupFamily.V4_PREFERRED,
     respectDnsTtl: true,
     typedDnsResolverConfig: dnsResolver,
-    loadAssignment: buildStaticAssignment(clusterName(backend), backend.endpoints.endpoints),
+    loadAssignment: buildNamedAssignment(clusterName(backend), backend.endpoints.endpoints),
   }).finish()
 }
 

@@ -42,8 +42,3 @@ export function listenerName(port: number): string {
 export function tableName({ protocol, port, hostname }: Pick<ListenerNode, 'protocol' | 'port' | 'hostname'>): string {
   return protocol === 'HTTPS' ? `port-${port}/${hostname === '' ? '*' : hostname}` : `port-${port}`
 }
-
-/** The route of a rule, shown in access logs and in Envoy's errors. It identifies nothing. */
-export function routeName(route: NamespacedName, rule: string | undefined): string {
-  return rule === undefined ? `HTTPRoute/${route}` : `HTTPRoute/${route}/${rule}`
-}

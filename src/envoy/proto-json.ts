@@ -1,213 +1,194 @@
-import protobuf from 'protobufjs/minimal.js'
+import { Reader } from 'protobufjs/minimal.js'
+import { assert } from '../base/assert.ts'
 import { enums, type FieldRow, messages } from '../gen/descriptors.js'
 import type { EnvoyResource } from '../xds/resource.ts'
-import { wellKnownTypes } from './well-known-json.ts'
 
-type Reader = protobuf.Reader
-type Json = Record<string, unknown>
+/** A value as JSON has it. */
+export type Json = null | boolean | number | string | Json[] | { [field: string]: Json }
 
 export interface RenderOptions {
-  /** Private keys and passwords as they are; for Envoy itself, never for people. */
-  readonly revealSecrets?: boolean
+  /** Private keys as they are, instead of "[redacted]": only for feeding Envoy. */
+  readonly secrets?: 'redacted' | 'shown'
 }
 
+/** What a private key is printed as. */
 export const redacted = '[redacted]'
 
-/**
- * Decodes one message into canonical proto JSON with the field names of the .proto files, in the order of
- * their declaration: what `envoy -c` reads and what Envoy's config dump prints.
- * @throws an error that names the field when the bytes hold what src/gen/descriptors.js does not know
- */
-export function renderMessage(typeName: string, bytes: Uint8Array, options: RenderOptions = {}): unknown {
-  const wellKnown = wellKnownTypes[typeName]
-  const json = decodeMessage(typeName, bytes, options)
-  return wellKnown ? wellKnown(json) : json
-}
-
-/** A resource with its secrets redacted, unless asked otherwise. */
-export function renderResource(
-  resource: Pick<EnvoyResource, 'typeUrl' | 'bytes'>,
-  options: RenderOptions = {},
-): unknown {
-  return renderMessage(typeNameOf(resource.typeUrl), resource.bytes, options)
-}
-
-function typeNameOf(typeUrl: string): string {
-  return typeUrl.slice(typeUrl.lastIndexOf('/') + 1)
-}
-
-/** The fields that the API marks as sensitive, as far as this control plane sends them. */
-const sensitiveFields = new Set([
+/** Fields that are never printed, whatever message they stand in. */
+const secretFields: ReadonlySet<string> = new Set([
   'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.private_key',
-  'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.password',
   'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.pkcs12',
+  'envoy.extensions.transport_sockets.tls.v3.TlsCertificate.password',
   'envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys.keys',
   'envoy.extensions.transport_sockets.tls.v3.GenericSecret.secret',
   'envoy.extensions.transport_sockets.tls.v3.GenericSecret.secrets',
 ])
 
-interface MessageShape {
-  readonly byNumber: ReadonlyMap<number, FieldRow>
-  /** Field names as declared: the order of keys must not depend on how an encoder sorts. */
-  readonly order: readonly string[]
+/**
+ * An encoded resource as proto JSON with the field names of the .proto files, decoded from its bytes:
+ * what is printed is what is sent.
+ */
+export function renderResource(
+  { typeUrl, bytes }: Pick<EnvoyResource, 'typeUrl' | 'bytes'>,
+  { secrets = 'redacted' }: RenderOptions = {},
+): { [field: string]: Json } {
+  const json = new Renderer(secrets === 'shown').renderMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1), bytes)
+  assert(typeof json === 'object' && json !== null && !Array.isArray(json), 'a resource is a message with fields')
+  return json
 }
 
-const shapes = new Map<string, MessageShape>()
+const wrappers = new Set(
+  ['Double', 'Float', 'Int64', 'UInt64', 'Int32', 'UInt32', 'Bool', 'String', 'Bytes'].map(
+    (name) => `google.protobuf.${name}Value`,
+  ),
+)
 
-function shapeOf(typeName: string): MessageShape {
-  const known = shapes.get(typeName)
-  if (known) return known
-  const rows = messages[typeName]
-  if (!rows) throw new Error(`${typeName} is not among the generated descriptors: add its file to protos/ and regenerate`)
-  const shape = { byNumber: new Map(rows.map((row) => [row[0], row])), order: rows.map((row) => row[1]) }
-  shapes.set(typeName, shape)
-  return shape
-}
+/** Rows of a message by field number; made once for each message that is printed. */
+const rowsByNumber = new Map<string, ReadonlyMap<number, FieldRow>>()
 
-function decodeMessage(typeName: string, bytes: Uint8Array, options: RenderOptions): Json {
-  if (typeName === 'google.protobuf.Any') return decodeAny(bytes, options)
-  const { byNumber, order } = shapeOf(typeName)
-  const reader = protobuf.Reader.create(bytes)
-  const found: Json = {}
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32()
-    const row = byNumber.get(tag >>> 3)
-    if (!row) throw new Error(`${typeName} has no field ${tag >>> 3} in the generated descriptors`)
-    decodeField(found, typeName, row, tag & 7, reader, options)
+function findRow(message: string, number: number): FieldRow {
+  let rows = rowsByNumber.get(message)
+  if (!rows) {
+    const list = messages[message]
+    assert(list, `message ${message} is printed, and so has to be among the roots in scripts/codec-roots.ts`)
+    rows = new Map(list.map((row) => [row[0], row]))
+    rowsByNumber.set(message, rows)
   }
-  const sorted: Json = {}
-  for (const name of order) if (name in found) sorted[name] = found[name]
-  return sorted
+  const row = rows.get(number)
+  assert(row, `field ${number} of ${message} is printed, and so has to be known to src/gen`)
+  return row
 }
 
-function decodeField(
-  found: Json,
-  typeName: string,
-  [, name, of, shape]: FieldRow,
-  wireType: number,
-  reader: Reader,
-  options: RenderOptions,
-): void {
-  if (shape.startsWith('map')) {
-    found[name] ??= {}
-    const [key, value] = decodeEntry(shape.slice('map '.length), of, reader.bytes(), options)
-    const hidden = !options.revealSecrets && sensitiveFields.has(`${typeName}.${name}`)
-    Object.defineProperty(found[name], key, {
-      value: hidden ? redact(value) : value,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    })
-    return
+/** The value that proto JSON gives to a wrapper, or a scalar that was left out because it is the default. */
+const defaults: Readonly<Record<string, Json>> = {
+  bool: false,
+  string: '',
+  bytes: '',
+  int64: '0',
+  uint64: '0',
+}
+
+class Renderer {
+  readonly #showSecrets: boolean
+
+  constructor(showSecrets: boolean) {
+    this.#showSecrets = showSecrets
   }
-  if (shape === 'repeated' && wireType === 2 && !isLengthDelimited(of)) {
-    const packed = protobuf.Reader.create(reader.bytes())
-    found[name] ??= []
-    while (packed.pos < packed.len) (found[name] as unknown[]).push(decodeValue(of, packed, options))
-    return
+
+  renderMessage(message: string, bytes: Uint8Array): Json {
+    const fields = this.#renderFields(message, bytes)
+    if (wrappers.has(message)) return fields['value'] ?? defaults[findRow(message, 1)[2]] ?? 0
+    if (message === 'google.protobuf.Duration') return renderDuration(fields)
+    if (message === 'google.protobuf.Any') return this.#renderAny(bytes)
+    if (message === 'google.protobuf.Struct') return fields['fields'] ?? {}
+    if (message === 'google.protobuf.ListValue') return fields['values'] ?? []
+    // A Value has one field, whose name says of what sort it is.
+    if (message === 'google.protobuf.Value') return Object.values(fields)[0] ?? null
+    return fields
   }
-  const plain = decodeValue(of, reader, options)
-  const value = !options.revealSecrets && sensitiveFields.has(`${typeName}.${name}`) ? redact(plain) : plain
-  if (shape !== 'repeated') found[name] = value
-  else if (found[name] === undefined) found[name] = [value]
-  else (found[name] as unknown[]).push(value)
-}
 
-function isLengthDelimited(of: string): boolean {
-  return of === 'string' || of === 'bytes' || of.startsWith('message ')
-}
-
-function decodeEntry(keyType: string, of: string, bytes: Uint8Array, options: RenderOptions): [string, unknown] {
-  const reader = protobuf.Reader.create(bytes)
-  let key: unknown = keyType === 'string' ? '' : 0
-  let value: unknown
-  while (reader.pos < reader.len) {
-    const tag = reader.uint32()
-    if (tag >>> 3 === 1) key = decodeScalar(keyType, reader)
-    else value = decodeValue(of, reader, options)
+  #renderFields(message: string, bytes: Uint8Array): { [field: string]: Json } {
+    const fields: { [field: string]: Json } = Object.create(null)
+    const reader = Reader.create(bytes)
+    while (reader.pos < reader.len) {
+      const tag = reader.uint32()
+      const [, name, of, shape] = findRow(message, tag >>> 3)
+      const isLengthDelimited = (tag & 7) === 2
+      if (shape.startsWith('map')) {
+        const entry = this.#renderMapEntry(shape.slice('map '.length), of, reader.bytes())
+        fields[name] = { ...(fields[name] as { [key: string]: Json } | undefined), ...entry }
+      } else if (shape === 'repeated') {
+        const list = (fields[name] as Json[] | undefined) ?? []
+        fields[name] = list
+        if (isLengthDelimited && isPackable(of)) {
+          const end = reader.uint32() + reader.pos
+          while (reader.pos < end) list.push(this.#renderValue(of, reader))
+        } else list.push(this.#renderValue(of, reader))
+      } else {
+        const value = this.#renderValue(of, reader)
+        fields[name] = !this.#showSecrets && secretFields.has(`${message}.${name}`) ? redacted : value
+      }
+      if (!this.#showSecrets && secretFields.has(`${message}.${name}`)) fields[name] = redacted
+    }
+    return { ...fields }
   }
-  return [String(key), value ?? emptyValue(of, options)]
+
+  #renderMapEntry(keyType: string, of: string, bytes: Uint8Array): { [key: string]: Json } {
+    const reader = Reader.create(bytes)
+    let key: Json = keyType === 'string' ? '' : 0
+    let value: Json | undefined
+    while (reader.pos < reader.len) {
+      const number = reader.uint32() >>> 3
+      if (number === 1) key = this.#renderValue(keyType, reader)
+      else value = this.#renderValue(of, reader)
+    }
+    return { [String(key)]: value ?? (of.startsWith('message ') ? {} : (defaults[of] ?? 0)) }
+  }
+
+  #renderValue(of: string, reader: Reader): Json {
+    if (of.startsWith('message ')) return this.renderMessage(of.slice('message '.length), reader.bytes())
+    if (of.startsWith('enum ')) return renderEnum(of.slice('enum '.length), reader.int32())
+    switch (of) {
+      case 'string':
+        return reader.string()
+      case 'bool':
+        return reader.bool()
+      case 'bytes':
+        return Buffer.from(reader.bytes()).toString('base64')
+      case 'int64':
+      case 'uint64':
+      case 'sint64':
+      case 'fixed64':
+      case 'sfixed64':
+        return String(reader[of]())
+      case 'double':
+      case 'float': {
+        const number = reader[of]()
+        return Number.isFinite(number) ? number : String(number)
+      }
+      case 'int32':
+      case 'uint32':
+      case 'sint32':
+      case 'fixed32':
+      case 'sfixed32':
+        return reader[of]()
+      default:
+        throw new Error(`Bug in Gatewright: protobuf has no scalar "${of}"`)
+    }
+  }
+
+  #renderAny(bytes: Uint8Array): Json {
+    const reader = Reader.create(bytes)
+    let typeUrl = ''
+    let value: Uint8Array = new Uint8Array()
+    while (reader.pos < reader.len) {
+      const number = reader.uint32() >>> 3
+      if (number === 1) typeUrl = reader.string()
+      else value = reader.bytes()
+    }
+    const message = typeUrl.slice(typeUrl.lastIndexOf('/') + 1)
+    const json = this.renderMessage(message, value)
+    // Messages whose JSON has a form of its own cannot have a field more.
+    const plain = typeof json === 'object' && json !== null && !Array.isArray(json) && !message.startsWith('google.')
+    return plain ? { '@type': typeUrl, ...json } : { '@type': typeUrl, value: json }
+  }
 }
 
-/** An entry's value may be left out when it is the default of its type. */
-function emptyValue(of: string, options: RenderOptions): unknown {
-  if (of.startsWith('message ')) return renderMessage(of.slice('message '.length), new Uint8Array(), options)
-  if (of.startsWith('enum ')) return enumName(of.slice('enum '.length), 0)
-  return of === 'string' || of === 'bytes' ? '' : of === 'bool' ? false : 0
+function isPackable(of: string): boolean {
+  return of !== 'string' && of !== 'bytes' && !of.startsWith('message ')
 }
 
-function decodeValue(of: string, reader: Reader, options: RenderOptions): unknown {
-  if (of.startsWith('message ')) return renderMessage(of.slice('message '.length), reader.bytes(), options)
-  if (of.startsWith('enum ')) return enumName(of.slice('enum '.length), reader.int32())
-  return decodeScalar(of, reader)
-}
-
-function enumName(name: string, value: number): string | number {
+function renderEnum(name: string, value: number): Json {
   return enums[name]?.[value] ?? value
 }
 
-function decodeScalar(type: string, reader: Reader): unknown {
-  switch (type) {
-    case 'string':
-      return reader.string()
-    case 'bytes':
-      return Buffer.from(reader.bytes()).toString('base64')
-    case 'bool':
-      return reader.bool()
-    case 'double':
-      return finiteOrName(reader.double())
-    case 'float':
-      return finiteOrName(reader.float())
-    case 'int32':
-    case 'uint32':
-    case 'sint32':
-    case 'fixed32':
-    case 'sfixed32':
-      return reader[type]()
-    case 'int64':
-    case 'uint64':
-    case 'sint64':
-    case 'fixed64':
-    case 'sfixed64':
-      return wholeNumber(String(reader[type]()))
-    default:
-      throw new Error(`Bug in Gatewright: no scalar type is called ${type}`)
-  }
-}
-
-/** JSON has no word for these; proto JSON writes them as texts. */
-function finiteOrName(value: number): number | string {
-  return Number.isFinite(value) ? value : String(value)
-}
-
-/** Envoy takes 64-bit numbers as numbers and as texts; a text only where a number would be rounded. */
-function wholeNumber(text: string): number | string {
-  const value = Number(text)
-  return Number.isSafeInteger(value) ? value : text
-}
-
-function decodeAny(bytes: Uint8Array, options: RenderOptions): Json {
-  const reader = protobuf.Reader.create(bytes)
-  let typeUrl = ''
-  let value: Uint8Array = new Uint8Array()
-  while (reader.pos < reader.len) {
-    const field = reader.uint32() >>> 3
-    if (field === 1) typeUrl = reader.string()
-    else if (field === 2) value = reader.bytes()
-    else throw new Error(`google.protobuf.Any has no field ${field}`)
-  }
-  if (typeUrl === '') return {}
-  const typeName = typeNameOf(typeUrl)
-  const json = renderMessage(typeName, value, options)
-  // What has a JSON form of its own may not be an object; the mapping then puts it into "value".
-  if (typeName in wellKnownTypes) return { '@type': typeUrl, value: json }
-  return { '@type': typeUrl, ...(json as Json) }
-}
-
-/** Keeps which kind of source a secret has; file names are no secrets. */
-function redact(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return redacted
-  const hidden: Json = {}
-  for (const [name, part] of Object.entries(value)) hidden[name] = name.startsWith('inline_') ? redacted : part
-  return hidden
+/** google.protobuf.Duration: "5s", "0.250s". */
+function renderDuration({ seconds = '0', nanos = 0 }: { [field: string]: Json }): string {
+  const negative = String(seconds).startsWith('-') || Number(nanos) < 0
+  const whole = String(seconds).replace('-', '')
+  const fraction = String(Math.abs(Number(nanos)))
+    .padStart(9, '0')
+    .replace(/(000){1,2}$/, '')
+  const text = Number(nanos) === 0 ? whole : `${whole}.${fraction}`
+  return `${negative ? '-' : ''}${text}s`
 }

@@ -11,10 +11,10 @@ import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
 import { clusterName, listenerName, secretName } from './names.ts'
-import { buildChunk, buildRouteConfiguration, chunkKey, sameChunk, sameResource } from './route-configuration.ts'
+import { buildChunk, buildRouteConfiguration, chunkKey, sameChunk, sameTable } from './route-configuration.ts'
 import { buildFragment, claimHostname, sortHostnames, viewListener } from './route-fragment.ts'
 import { buildSecret } from './secret.ts'
-import { buildVirtualHost, hostKey, sameVirtualHost } from './virtual-host.ts'
+import { buildVirtualHost, hostKey, sameList, sameVirtualHost } from './virtual-host.ts'
 
 type Resources = Collection<string, EnvoyResource>
 
@@ -27,7 +27,14 @@ export interface EnvoyResources {
   readonly route: Resources
 }
 
-const byContent = { equals: sameResource }
+/** Equal for everybody who sends or explains it; the bytes are in the version. */
+const byContent = {
+  equals: (a: EnvoyResource, b: EnvoyResource) =>
+    a.version === b.version &&
+    a.slowToWarm === b.slowToWarm &&
+    sameList(a.secrets ?? [], b.secrets ?? []) &&
+    sameList(a.sources, b.sources),
+}
 
 /** Wires the derivations from the graph to Envoy's resources. Each reads only what stands above it. */
 export function createEnvoyResources(scheduler: Scheduler, graph: Graph): EnvoyResources {
@@ -64,7 +71,7 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
     'RouteConfiguration resource',
     chunksByTable,
     (_key, _reads, members) => buildRouteConfiguration(members),
-    byContent,
+    { equals: sameTable },
   )
 
   const uses = scheduler.index('RouteFragments by backend', fragments, (f) =>

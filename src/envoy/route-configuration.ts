@@ -8,15 +8,15 @@ import { type EncodedVirtualHost, sameList } from './virtual-host.ts'
 
 const { RouteConfiguration } = envoy.config.route.v3
 
-/** Field number of RouteConfiguration.virtual_hosts, as a tag of wire type 2. */
+/** Field 2 of RouteConfiguration, `virtual_hosts`, as a tag of wire type 2. */
 const virtualHostsTag = (2 << 3) | 2
 
 /**
- * Where a virtual host's bytes are kept within its table. An edit costs a chunk and the joining of at
- * most 256 buffers, however many virtual hosts there are; equal contents give equal bytes whatever
- * the history.
+ * Where a virtual host's bytes are kept within its table: one of 256 places. An edit costs a chunk and
+ * the joining of at most 256 buffers, however many virtual hosts there are; equal contents give equal
+ * bytes whatever the history.
  */
-export function chunkOf(hostname: string): string {
+function chunkOf(hostname: string): string {
   return hash('sha1', hostname, 'hex').slice(0, 2)
 }
 
@@ -34,6 +34,9 @@ export interface TableChunk {
   /** Fields of the RouteConfiguration. */
   readonly bytes: Uint8Array
   readonly version: string
+  /** Of the sources of its virtual hosts. */
+  readonly sourcesVersion: string
+  /** Sorted. */
   readonly awaits: readonly string[]
   readonly virtualHosts: readonly EncodedVirtualHost[]
 }
@@ -45,58 +48,70 @@ export function buildChunk(virtualHosts: readonly EncodedVirtualHost[]): TableCh
   const writer = Writer.create()
   for (const { bytes } of virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
   const bytes = writer.finish()
-  const awaits = [...new Set(virtualHosts.flatMap((v) => v.awaits))].sort()
-  return { gateway: first.gateway, table: first.table, bytes, version: contentVersion(bytes), awaits, virtualHosts }
+  return {
+    gateway: first.gateway,
+    table: first.table,
+    bytes,
+    version: contentVersion(bytes),
+    sourcesVersion: contentVersion(virtualHosts.map((v) => v.sources.join('\n')).join('\n\n')),
+    awaits: mergeLists(virtualHosts.map((v) => v.awaits)),
+    virtualHosts,
+  }
 }
 
 export function sameChunk(a: TableChunk, b: TableChunk): boolean {
-  return a.version === b.version && a.virtualHosts === b.virtualHosts
+  return a.version === b.version && a.sourcesVersion === b.sourcesVersion && sameList(a.awaits, b.awaits)
 }
 
-/** A RouteConfiguration whose list of sources, as long as the table, is made only when somebody asks. */
-class RouteTable implements EnvoyResource {
+/** A RouteConfiguration that makes what is as long as the table only when somebody asks, and keeps it. */
+export class RouteTable implements EnvoyResource {
   readonly typeUrl = typeUrls.route
   readonly scope: string
   readonly name: string
   readonly version: string
-  readonly bytes: Uint8Array
   readonly awaits: readonly string[]
+  /** Stands for `sources` where tables are compared. */
+  readonly sourcesVersion: string
+  readonly #head: Uint8Array
   readonly #chunks: readonly TableChunk[]
+  #bytes: Uint8Array | undefined
 
-  constructor(name: string, parts: readonly TableChunk[], version: string, bytes: Uint8Array) {
-    this.scope = parts[0]?.gateway ?? ''
+  /** @param chunks in the order of their places, at least one */
+  constructor(gateway: NamespacedName, name: string, chunks: readonly TableChunk[]) {
+    this.scope = gateway
     this.name = name
-    this.version = version
-    this.bytes = bytes
-    this.awaits = [...new Set(parts.flatMap((c) => c.awaits))].sort()
-    this.#chunks = parts
+    // Hosts match whatever port a client writes, and the backend still sees what was written.
+    this.#head = RouteConfiguration.encode({ name, ignorePortInHostMatching: true }).finish()
+    this.#chunks = chunks
+    this.version = contentVersion([contentVersion(this.#head), ...chunks.map((c) => c.version)].join(' '))
+    this.sourcesVersion = contentVersion(chunks.map((c) => c.sourcesVersion).join(' '))
+    this.awaits = mergeLists(chunks.map((c) => c.awaits))
+  }
+
+  /** Joined from those of the chunks; the bytes of virtual hosts are never encoded again. */
+  get bytes(): Uint8Array {
+    this.#bytes ??= Buffer.concat([this.#head, ...this.#chunks.map((c) => c.bytes)])
+    return this.#bytes
   }
 
   get sources(): readonly string[] {
-    return [...new Set(this.#chunks.flatMap((c) => c.virtualHosts.flatMap((v) => v.sources)))].sort()
+    return mergeLists(this.#chunks.flatMap((c) => c.virtualHosts.map((v) => v.sources)))
   }
 }
 
-/**
- * A whole table, joined from its chunks. Its version is made from theirs, so that the bytes of the
- * whole need not be read again.
- */
-export function buildRouteConfiguration(parts: readonly TableChunk[]): EnvoyResource | undefined {
-  const first = parts[0]
-  if (first === undefined) return undefined
-  // Hosts match whatever port a client writes, and the backend still sees what was written.
-  const head = RouteConfiguration.encode({ name: first.table, ignorePortInHostMatching: true }).finish()
-  const bytes = Buffer.concat([head, ...parts.map((c) => c.bytes)])
-  const version = contentVersion([contentVersion(head), ...parts.map((c) => c.version)].join(' '))
-  return new RouteTable(first.table, parts, version, bytes)
+/** @param chunks of one table, in the order of their places */
+export function buildRouteConfiguration(chunks: readonly TableChunk[]): RouteTable | undefined {
+  const [first] = chunks
+  return first && new RouteTable(first.gateway, first.table, chunks)
 }
 
-/** Equal for everybody who sends or awaits it. */
-export function sameResource(a: EnvoyResource, b: EnvoyResource): boolean {
-  return (
-    a.version === b.version &&
-    sameList(a.awaits ?? [], b.awaits ?? []) &&
-    sameList(a.secrets ?? [], b.secrets ?? []) &&
-    (a.typeUrl === typeUrls.route || sameList(a.sources, b.sources))
-  )
+export function sameTable(a: RouteTable, b: RouteTable): boolean {
+  return a.version === b.version && a.sourcesVersion === b.sourcesVersion && sameList(a.awaits, b.awaits)
+}
+
+/** Every member once, sorted. */
+function mergeLists(lists: readonly (readonly string[])[]): string[] {
+  const members = new Set<string>()
+  for (const list of lists) for (const member of list) members.add(member)
+  return [...members].sort()
 }

@@ -1,14 +1,14 @@
 import type { Collection, Reads } from '../collections/collection.ts'
-import { compareHostnames, type HostnameIntersection } from '../gatewayapi/hostname.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import { formatObjectKey } from '../gatewayapi/object-key.ts'
+import { anyHostname, compareHostnames, type HostnameIntersection, intersectHostname } from '../gatewayapi/hostname.ts'
+import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import { type BackendIdentity, backendKey } from '../graph/backend.ts'
+import type { BackendIdentity } from '../graph/backend.ts'
 import type { HTTPRouteNode } from '../graph/http-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
+import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
-import { tableName } from './names.ts'
-import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
+import { clusterName, tableName } from './names.ts'
+import { buildRoutes, type EncodedRoute, clustersOf } from './route.ts'
 
 /** What routing depends on of a listener; a rotated certificate is not part of it. */
 export interface ListenerFacts {
@@ -47,7 +47,7 @@ export interface RouteFragment {
  * same port does not answer for it.
  */
 export function claimHostname(listener: ListenerFacts): RouteFragment {
-  const hostname = listener.hostname === '' ? '*' : listener.hostname
+  const hostname = listener.hostname === '' ? anyHostname : listener.hostname
   return {
     gateway: listener.gateway,
     table: listener.table,
@@ -63,54 +63,52 @@ export function claimHostname(listener: ListenerFacts): RouteFragment {
 /** "gateway/port" to the hostnames of the listeners there, the most specific first. */
 export type PortHostnames = Collection<string, readonly string[]>
 
+/**
+ * What a route contributes to the table of a listener that it is attached to.
+ * @returns nothing when the listener does not serve
+ */
 export function buildFragment(
-  attachment: RouteAttachment,
+  { gateway, listener: key, hostnames, route }: RouteAttachment,
   reads: Reads,
   listeners: Collection<ListenerKey, ListenerFacts>,
   portHostnames: PortHostnames,
 ): RouteFragment | undefined {
-  const listener = reads.get(listeners, attachment.listener)
+  const listener = reads.get(listeners, key)
   if (!listener) return undefined
-  const claims = reads.get(portHostnames, `${listener.gateway}/${listener.port}`) ?? []
-  const hostnames = attachment.hostnames.filter(({ hostname }) => findOwner(claims, hostname) === listener.hostname)
-  const { route } = attachment
+  const { table, hostname } = listener
+  const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
+  const owned = hostnames.filter((h) => findOwner(claims, h.hostname) === hostname)
+  const sources = [formatObjectKey({ group: gatewayGroup, kind: 'HTTPRoute', ...splitNamespacedName(route.key) })]
+  const base = { gateway, table, listenerHostname: hostname, hostnames: owned, sources }
+  if (owned.length === 0) return { ...base, routes: [], backends: [], awaits: [] }
   return {
-    gateway: attachment.gateway,
-    table: listener.table,
-    listenerHostname: listener.hostname,
-    hostnames,
+    ...base,
     routes: route.rules.flatMap((rule) => buildRoutes(rule, listener)),
-    backends: collectBackends(route),
+    backends: listBackends(route),
     awaits: [...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort(),
-    sources: [formatObjectKey({ group: gatewayGroup, kind: 'HTTPRoute', ...route.source.metadata })],
   }
 }
 
-/** The most specific listener hostname that covers a hostname; `claims` are ordered by specificity. */
+/** The listener on a port to which a hostname belongs: the most specific one that covers it. */
 function findOwner(claims: readonly string[], hostname: string): string | undefined {
-  return claims.find((claim) => claim === '' || claim === hostname || coversHostname(claim, hostname))
+  return claims.find((claim) => intersectHostname(claim, hostname) === hostname)
 }
 
-/** Whether a wildcard covers a hostname (or a narrower wildcard). */
-export function coversHostname(wide: string, narrow: string): boolean {
-  return wide.startsWith('*.') && narrow.endsWith(wide.slice(1)) && narrow.length > wide.length - 1
-}
-
+/** The most specific first. */
 export function sortHostnames(hostnames: readonly string[]): string[] {
   return [...hostnames].sort(compareHostnames)
 }
 
-function collectBackends(route: HTTPRouteNode): BackendIdentity[] {
+/** Also those that get nothing now: a change of weights must not have to wait for a cluster. */
+function listBackends(route: HTTPRouteNode): BackendIdentity[] {
   const found = new Map<string, BackendIdentity>()
   const add = (backend: BackendIdentity | undefined) => {
-    if (backend) found.set(`${backendKey(backend.target)}/${backend.protocol}`, backend)
+    if (backend) found.set(clusterName(backend), backend)
   }
-  for (const rule of route.rules) {
-    for (const filter of rule.filters) if (filter.type === 'mirror') add(filter.backend)
-    for (const ref of rule.backendRefs) {
-      add(ref.backend)
-      for (const filter of ref.filters) if (filter.type === 'mirror') add(filter.backend)
-    }
+  for (const { filters, backendRefs } of route.rules) {
+    for (const ref of backendRefs) add(ref.backend)
+    for (const filter of [...filters, ...backendRefs.flatMap((ref) => ref.filters)])
+      if (filter.type === 'mirror') add(filter.backend)
   }
   return [...found.values()]
 }

@@ -1,18 +1,121 @@
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
-import type { HTTPRouteRuleNode } from '../graph/http-route.ts'
+import type { HTTPRouteMatchNode, HTTPRouteRuleNode } from '../graph/http-route.ts'
 import { clusterName } from './names.ts'
-export interface RouteContext { readonly protocol: 'HTTP' | 'HTTPS'; readonly port: number }
-export interface EncodedRoute { readonly rank: MatchRank; readonly bytes: Uint8Array }
-export function buildRoutes(rule: HTTPRouteRuleNode, _context: RouteContext): EncodedRoute[] {
-  return rule.matches.map(({ match, rank }) => ({
-    rank,
-    bytes: envoy.config.route.v3.Route.encode({
-      match: match.path.value === '/' ? { prefix: '/' } : { pathSeparatedPrefix: match.path.value },
-      route: { cluster: rule.backendRefs[0]?.backend ? clusterName(rule.backendRefs[0].backend) : 'x' },
-    }).finish(),
-  }))
+import { buildRedirects, type RedirectContext } from './redirect.ts'
+import {
+  buildHeaderFields,
+  buildSingleAction,
+  buildWeightedAction,
+  type Interval,
+  wholeInterval,
+} from './route-action.ts'
+import { buildRouteMatch, type MatchExtension, wholeShare } from './route-match.ts'
+import { type ChangePlan, planChanges, planShares, type SharePlan, slowBackendsOf } from './route-plan.ts'
+
+const { Route } = envoy.config.route.v3
+type Route = envoy.config.route.v3.Route
+
+/** What routes need to know of the listener that they stand on. */
+export type RouteContext = RedirectContext
+
+/** A Route with its place among others. Several with an equal rank belong together and keep their order. */
+export interface EncodedRoute {
+  readonly rank: MatchRank
+  /** An encoded envoy.config.route.v3.Route. */
+  readonly bytes: Uint8Array
 }
-export function clustersOf(_rule: HTTPRouteRuleNode): { awaits: string[] } {
-  return { awaits: [] }
+
+/** A Route but for the part of its match that the user wrote. */
+interface RouteForm {
+  readonly when: MatchExtension
+  readonly route: Route
+}
+
+/**
+ * Envoy's Routes for a rule: those of its first match first, each match with one Route or several that
+ * Envoy must try in this order. Depends on nothing but its arguments, and neither on the rule's
+ * position nor on its name.
+ */
+export function buildRoutes(rule: HTTPRouteRuleNode, context: RouteContext): EncodedRoute[] {
+  const build = planRule(rule, context)
+  return rule.matches.flatMap((node) =>
+    build(node).map(({ when, route }) => ({
+      rank: node.rank,
+      bytes: Route.encode({ match: buildRouteMatch(node.match, when), ...route }).finish(),
+    })),
+  )
+}
+
+/** What a table that holds the rule's Routes must wait for: names of clusters that warm slowly, sorted. */
+export function clustersOf(rule: HTTPRouteRuleNode): { awaits: string[] } {
+  return { awaits: [...new Set(slowBackendsOf(rule).map(clusterName))].sort() }
+}
+
+const failure: Route = { directResponse: { status: 500 } }
+
+/** What is the same for every match is found once. */
+function planRule(rule: HTTPRouteRuleNode, context: RouteContext): (node: HTTPRouteMatchNode) => RouteForm[] {
+  const always = (route: Route): RouteForm[] => [{ when: {}, route }]
+  if (rule.broken) return () => always(failure)
+  const own = planChanges(rule.filters)
+  if (own.redirect) return (node) => buildRedirectForms(own, node, context)
+  const shares = planShares(rule)
+  const [first, ...others] = shares
+  if (!first) return () => always(failure)
+  if (others.length === 0) return (node) => buildShareForms(first, wholeInterval, rule, node, context)
+  const valid = shares.filter((share) => share.cluster !== undefined)
+  const common = new Set(valid.map(({ changes }) => routeLevelKey(changes)))
+  if (common.size > 1 || valid.some((share) => share.changes.redirect)) {
+    const intervals = divide(shares)
+    return (node) =>
+      shares.flatMap((share, i) => buildShareForms(share, intervals[i] ?? wholeInterval, rule, node, context))
+  }
+  return ({ match }) => always(buildWeightedAction(shares, first.changes, rule, match.path))
+}
+
+/** Equal for changes that one Route can make for several clusters. */
+function routeLevelKey({ path, mirrors }: ChangePlan): string {
+  return JSON.stringify([path, mirrors])
+}
+
+/**
+ * The parts of a million that shares get. Envoy compares the same number for each Route of a table, so the
+ * Route of a share ends where those before it, and it, have got theirs.
+ */
+function divide(shares: readonly SharePlan[]): Interval[] {
+  const total = shares.reduce((sum, share) => sum + share.weight, 0)
+  let sum = 0
+  let from = 0
+  return shares.map(({ weight }) => {
+    sum += weight
+    const interval = { from, to: Math.round((sum / total) * wholeShare) }
+    from = interval.to
+    return interval
+  })
+}
+
+/** The Routes of one share, for the requests of its interval that no Route before them took. */
+function buildShareForms(
+  share: SharePlan,
+  interval: Interval,
+  rule: HTTPRouteRuleNode,
+  node: HTTPRouteMatchNode,
+  context: RouteContext,
+): RouteForm[] {
+  const { cluster, changes } = share
+  if (interval.from === interval.to) return []
+  const when = { share: interval.to }
+  if (cluster === undefined) return [{ when, route: failure }]
+  if (changes.redirect)
+    return buildRedirectForms(changes, node, context).map((form) => ({ ...form, when: { ...form.when, ...when } }))
+  return [{ when, route: buildSingleAction({ ...share, cluster }, rule, node.match.path, interval) }]
+}
+
+function buildRedirectForms(changes: ChangePlan, { match }: HTTPRouteMatchNode, context: RouteContext): RouteForm[] {
+  if (!changes.redirect) return []
+  return buildRedirects(changes.redirect, match.path, context).map(({ when, redirect }) => ({
+    when,
+    route: { redirect, ...buildHeaderFields(changes) },
+  }))
 }

@@ -1,6 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
 import type { Index, Reads } from '../collections/collection.ts'
+import { anyHostname } from '../gatewayapi/hostname.ts'
 import { compareHostedMatches, type HostedMatch } from '../gatewayapi/match-precedence.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
@@ -8,7 +9,7 @@ import type { RouteFragment } from './route-fragment.ts'
 
 const { VirtualHost } = envoy.config.route.v3
 
-/** Field number of VirtualHost.routes, as a tag of wire type 2. */
+/** Field 3 of VirtualHost, `routes`, as a tag of wire type 2. */
 const routesTag = (3 << 3) | 2
 
 /** Where a virtual host stands: "gateway\ntable\nhostname". */
@@ -25,11 +26,13 @@ export interface EncodedVirtualHost {
   readonly bytes: Uint8Array
   /** Content hash of `bytes`. */
   readonly version: string
+  /** Names of slowly warming clusters that it routes to, sorted. */
   readonly awaits: readonly string[]
+  /** Keys of the routes in it, sorted. */
   readonly sources: readonly string[]
 }
 
-/** Two virtual hosts with the same bytes and origin need not be told apart. */
+/** Whether nobody who reads them can tell the two apart. */
 export function sameVirtualHost(a: EncodedVirtualHost, b: EncodedVirtualHost): boolean {
   return a.version === b.version && sameList(a.awaits, b.awaits) && sameList(a.sources, b.sources)
 }
@@ -53,12 +56,13 @@ export function buildVirtualHost(
   fragments: Index<HostKey, string, RouteFragment>,
 ): EncodedVirtualHost | undefined {
   const [gateway, table, hostname] = key.split('\n') as [NamespacedName, string, string]
-  const own = reads.lookup(fragments, key)
-  const listenerHostname = own[0]?.listenerHostname
+  // Fragments are made for the owner of a hostname only, so all that stand here are of one listener.
+  const listenerHostname = reads.lookup(fragments, key)[0]?.listenerHostname
   if (listenerHostname === undefined) return undefined
   const awaits = new Set<string>()
   const sources = new Set<string>()
-  const sections = listCoveringHostnames(hostname, listenerHostname).map((covering) => {
+  const writer = VirtualHost.encode({ name: hostname, domains: [hostname] }, Writer.create())
+  for (const covering of listCoveringHostnames(hostname, listenerHostname)) {
     const candidates: Candidate[] = []
     for (const fragment of reads.lookup(fragments, hostKey(gateway, table, covering))) {
       if (fragment.listenerHostname !== listenerHostname) continue
@@ -67,10 +71,9 @@ export function buildVirtualHost(
       for (const name of fragment.awaits) awaits.add(name)
       for (const source of fragment.sources) sources.add(source)
     }
-    return candidates.sort(compareHostedMatches)
-  })
-  const writer = VirtualHost.encode({ name: hostname, domains: [hostname] }, Writer.create())
-  for (const { bytes } of sections.flat()) writer.uint32(routesTag).bytes(bytes)
+    // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
+    for (const { bytes } of candidates.sort(compareHostedMatches)) writer.uint32(routesTag).bytes(bytes)
+  }
   const bytes = writer.finish()
   return {
     gateway,
@@ -83,16 +86,15 @@ export function buildVirtualHost(
   }
 }
 
-/** The hostname itself, then the wildcards that cover it, down to the hostname of the listener. */
+/** The hostname itself, then the wildcards that cover it, up to the hostname of the listener ('' for all). */
 export function listCoveringHostnames(hostname: string, listenerHostname: string): string[] {
+  const last = listenerHostname === '' ? anyHostname : listenerHostname
   const found = [hostname]
-  const stop = listenerHostname === '' ? '*' : listenerHostname
   let rest = hostname.startsWith('*.') ? hostname.slice(2) : hostname
-  while (found.at(-1) !== stop) {
+  while (found.at(-1) !== last && rest !== '') {
     const dot = rest.indexOf('.')
     rest = dot < 0 ? '' : rest.slice(dot + 1)
-    found.push(rest === '' ? '*' : `*.${rest}`)
-    if (rest === '') break
+    found.push(rest === '' ? anyHostname : `*.${rest}`)
   }
   return found
 }

@@ -21,7 +21,9 @@ export const wellKnownTypes: Readonly<Record<string, (message: Json) => unknown>
 /** "5s", "0.250s": as many decimals as needed, in groups of three. */
 export function renderDuration(seconds: number, nanos: number): string {
   const sign = seconds < 0 || nanos < 0 ? '-' : ''
-  const decimals = String(Math.abs(nanos)).padStart(9, '0').replace(/(?:000)+$/, '')
+  const decimals = String(Math.abs(nanos))
+    .padStart(9, '0')
+    .replace(/(?:000)+$/, '')
   return `${sign}${Math.abs(seconds)}${decimals === '' ? '' : `.${decimals}`}s`
 }
 

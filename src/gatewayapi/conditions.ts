@@ -4,13 +4,9 @@
  * by the specification but helps nobody's tools.
  */
 
-export type ConditionStatus = 'True' | 'False' | 'Unknown'
+type ConditionStatus = 'True' | 'False' | 'Unknown'
 
-export interface ConditionType {
-  readonly True?: readonly string[]
-  readonly False?: readonly string[]
-  readonly Unknown?: readonly string[]
-}
+export type ConditionType = { readonly [S in ConditionStatus]?: readonly string[] }
 
 export type ConditionTable = Readonly<Record<string, ConditionType>>
 
@@ -92,40 +88,7 @@ export const routeConditions = {
   },
   /**
    * Some rules are served and some are not. Never False. The message must begin with
-   * {@link droppedRulePrefix}, and Accepted is True then.
+   * "Dropped Rule" where bad rules are left out, and Accepted is True then.
    */
   PartiallyInvalid: { True: ['UnsupportedValue'] },
 } as const satisfies ConditionTable
-
-/** How the message of PartiallyInvalid begins where bad rules are left out. */
-export const droppedRulePrefix = 'Dropped Rule'
-
-/** Of ListenerSet.status.conditions. */
-export const listenerSetConditions = {
-  Accepted: {
-    True: ['Accepted', 'ListenersNotValid'],
-    False: ['Invalid', 'NotAllowed', 'ParentNotAccepted', 'ListenersNotValid'],
-    Unknown: ['Pending'],
-  },
-  Programmed: {
-    True: ['Programmed'],
-    False: ['Invalid', 'ParentNotProgrammed', 'ListenersNotValid', 'PortUnavailable'],
-    Unknown: ['Pending'],
-  },
-} as const satisfies ConditionTable
-
-/** Of status.ancestors[].conditions of BackendTLSPolicy; the first one of all policies. */
-export const backendTLSPolicyConditions = {
-  Accepted: { True: ['Accepted'], False: ['Conflicted', 'Invalid', 'TargetNotFound', 'NoValidCACertificate'] },
-  ResolvedRefs: { True: ['ResolvedRefs'], False: ['InvalidCACertificateRef', 'InvalidKind', 'RefNotPermitted'] },
-} as const satisfies ConditionTable
-
-/** The condition types of a table. */
-export type ConditionTypeOf<T extends ConditionTable> = keyof T & string
-
-/** The reasons that a table names for a condition type, with one status or with any. */
-export type ReasonOf<
-  T extends ConditionTable,
-  C extends keyof T = keyof T,
-  S extends ConditionStatus = ConditionStatus,
-> = { [K in C]: { [R in keyof T[K] & S]: T[K][R] extends readonly (infer W)[] ? W : never }[keyof T[K] & S] }[C]

@@ -38,7 +38,9 @@ describe('a certificate is usable', () => {
 
   test('as a chain, in the order in which it is written', () => {
     const { chain } = expectValid(good.certificate + authority.certificate, good.privateKey)
-    const subjects = chain.match(/-----BEGIN[\s\S]+?END CERTIFICATE-----/g)?.map((pem) => new X509Certificate(pem).subject)
+    const subjects = chain
+      .match(/-----BEGIN[\s\S]+?END CERTIFICATE-----/g)
+      ?.map((pem) => new X509Certificate(pem).subject)
     expect(subjects).toEqual(['CN=shop', 'CN=Shop Test CA'])
   })
 

@@ -150,26 +150,6 @@ describe('allowed namespaces', () => {
     expect(attached(fixture)[0]?.reasons).toEqual(['NotAllowedByListeners'])
   })
 
-  test('a Selector knows namespaces by their name, as the API server labels them', () => {
-    const byName =
-      '{from: Selector, selector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [billing, stock]}]}}'
-    // Without a Namespace object, as in a directory of manifests.
-    expect(billing(listener(byName) + fromBilling)[0]?.listeners).toEqual(['web'])
-    expect(billing(listener(byName) + fromBilling + namespaceYaml('billing', '{team: money}'))[0]?.listeners).toEqual([
-      'web',
-    ])
-    const other = route('[{name: edge, namespace: shop}]', '', 'guests/page')
-    expect(attached(new GraphFixture(listener(byName) + other), 'guests/page')[0]?.reasons).toEqual([
-      'NotAllowedByListeners',
-    ])
-  })
-
-  test('a namespace cannot pass for another one by a label of its own', () => {
-    const byName = '{from: Selector, selector: {matchLabels: {kubernetes.io/metadata.name: stock}}}'
-    const forged = namespaceYaml('billing', '{kubernetes.io/metadata.name: stock}')
-    expect(billing(listener(byName) + fromBilling + forged)[0]?.reasons).toEqual(['NotAllowedByListeners'])
-  })
-
   test('a Selector that forbids a label lets nobody in whose labels are unknown', () => {
     const selector = '{from: Selector, selector: {matchExpressions: [{key: guest, operator: DoesNotExist}]}}'
     expect(billing(listener(selector) + fromBilling)[0]?.reasons).toEqual(['NotAllowedByListeners'])

@@ -1,6 +1,6 @@
 import type { Collection, Reads } from '../collections/collection.ts'
 import { type HostnameIntersection, intersectHostnames } from '../gatewayapi/hostname.ts'
-import { type LabelSelector, matchesLabels } from '../gatewayapi/label-selector.ts'
+import { matchesLabels } from '../gatewayapi/label-selector.ts'
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/reference.ts'
@@ -128,16 +128,6 @@ function attachToParent(
   return { key, route: route.key, routeKind, index, gateway: parent.key, attachments, problems }
 }
 
-/** The API server gives every namespace this label and lets nobody change it; manifests do not have it. */
-const nameLabel = 'kubernetes.io/metadata.name'
-
-/** A namespace that nobody has described has unknown labels, and matches only what asks for its name alone. */
-function isSelected(name: string, labels: Readonly<Record<string, string>> | undefined, selector: LabelSelector) {
-  const asked = [...Object.keys(selector.matchLabels ?? {}), ...(selector.matchExpressions ?? []).map((e) => e.key)]
-  if (!labels && !(asked.length > 0 && asked.every((key) => key === nameLabel))) return false
-  return matchesLabels(selector, { ...labels, [nameLabel]: name })
-}
-
 function describeMissingListener(ref: ParentReference, parent: ParentNode): string {
   const wanted = [
     ...(ref.sectionName === undefined ? [] : [`named "${ref.sectionName}"`]),
@@ -171,7 +161,7 @@ function checkListener(
     return refused('it allows only those of its own (allowedRoutes.namespaces.from: Same)')
   if (allowed.from === 'Selector') {
     const labels = reads.get(namespaces, namespacedName('', namespace))?.metadata.labels
-    if (!isSelected(namespace, labels, allowed.selector))
+    if (!labels || !matchesLabels(allowed.selector, labels))
       return refused('its labels do not match allowedRoutes.namespaces.selector')
   }
   return undefined

@@ -248,6 +248,12 @@ describe('problems of the Gateway itself', () => {
     })
   })
 
+  test('end the waiting: no proxy will ever come', () => {
+    const fixture = new GraphFixture(edge(web, { spec: '  addresses: [{type: NamedAddress, value: blue}]' }))
+    for (const { conditions } of [fixture.listenerStatus('shop/edge/web'), fixture.gatewayStatus('shop/edge')])
+      expect(findCondition(conditions, 'Programmed')).toMatchObject({ status: 'False', reason: 'Invalid' })
+  })
+
   test('an unsupported address is told', () => {
     const fixture = new GraphFixture(edge(web, { spec: '  addresses: [{type: NamedAddress, value: blue}]' }))
     expect(findCondition(fixture.gatewayStatus('shop/edge').conditions, 'Accepted').reason).toBe('UnsupportedAddress')

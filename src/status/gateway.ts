@@ -68,7 +68,7 @@ export function deriveGatewayStatus(node: GatewayNode, context: GatewayStatusCon
   const generation = node.source.metadata.generation ?? 0
   const binding = context.reads.get(context.graph.bindings, node.key)
   const listeners = node.listeners.map((listener) => {
-    const problems = [...listener.problems, ...findListenerProblems(listener, binding, context)]
+    const problems = [...listener.problems, ...findListenerProblems(node, listener, binding, context)]
     return {
       name: listener.name,
       supportedKinds: listener.supportedKinds,
@@ -82,6 +82,7 @@ export function deriveGatewayStatus(node: GatewayNode, context: GatewayStatusCon
 }
 
 function findListenerProblems(
+  gateway: GatewayNode,
   listener: ListenerNode,
   binding: GatewayBinding | undefined,
   { reads, programming }: GatewayStatusContext,
@@ -107,6 +108,11 @@ function findListenerProblems(
       message: 'the listener cannot serve: see its other conditions',
       path,
     })
+    return problems
+  }
+  // Nobody runs proxies for such a Gateway, so that waiting would have no end.
+  if (gateway.problems.some((p) => p.on === 'Accepted')) {
+    problems.push({ on: 'Programmed', reason: 'Invalid', message: 'the Gateway is not accepted', path })
     return problems
   }
   if (unavailable) {

@@ -129,8 +129,7 @@ export class ModelProxy {
     const star = type === 'extension' && this.#isExtensionWildcard ? ['*'] : []
     this.#effective.set(type, new Set(this.#names(type)))
     if (this.#options.variant === 'sotw') {
-      if (type==='extension') console.log('  ASK', [...this.#names(type)].join(), this.#nonces.get(type))
-    proxy.sotw(type, {
+      proxy.sotw(type, {
         resourceNames: [...star, ...this.#names(type)],
         responseNonce: this.#nonces.get(type) ?? '',
         versionInfo: this.#versions.get(type) ?? '',
@@ -169,7 +168,7 @@ export class ModelProxy {
     check(new Set(all).size === all.length, `C8: duplicate name in ${type} ${all.join()}`)
     check(nonce !== '' && !this.#seenNonces.has(nonce), `C2: nonce ${nonce} of ${type} is empty or old`)
     this.#seenNonces.add(nonce)
-    check(names.length === 0 || removed.length === 0 || type !== 'cluster', 'a cluster is removed while others are added')
+    check(names.length === 0 || removed.length === 0 || type !== 'cluster', `clusters ${removed.join()} are removed while ${names.join()} are added`)
     for (const name of names) {
       const text = response.texts[name] as string
       check(!text.startsWith('foreign'), `A7: ${type} ${name} of another scope was sent`)
@@ -215,6 +214,7 @@ export class ModelProxy {
       if (this.#options.variant === 'sotw') this.#versions.set(type, response.version)
     } else if (this.#fullSet(type)) {
       this.#noteLost(response)
+      if (type === 'cluster') this.#isSearching = true
     } else {
       if (response.names.length === 1) refusedAlone.add(`${type} ${bad[0]} ${response.texts[bad[0] as string]}`)
       // Either all is lost, or the good siblings are applied without being spoken of.
@@ -234,7 +234,6 @@ export class ModelProxy {
 
   #answer(response: SeenResponse, error: string | undefined): void {
     const type = response.type as TypeName
-    console.log('  ANSWER', type.slice(0, 9), parseInt(response.nonce, 36), error ?? '', this.#bed.clock.now())
     const errorDetail = error === undefined ? {} : { errorDetail: { code: 13, message: error } }
     if (this.#options.variant === 'delta') {
       this.proxy?.delta(type, { responseNonce: response.nonce, ...errorDetail })
@@ -274,10 +273,17 @@ export class ModelProxy {
         this.#warm.delete(name)
         this.#use('endpoint', name)
       }
-      if (type === 'endpoint') this.#warm.add(name)
+      if (type === 'endpoint') {
+        this.#warm.add(name)
+        this.#wasWarm.add(name)
+      }
       if (type === 'route') this.#onTable(name, before?.text ?? '', text)
     }
-    if (type === 'cluster') this.#follow('endpoint', [...held.keys()])
+    if (type === 'cluster') {
+      const wanted = [...entriesOf(this.#bed, type)].filter(([, text]) => !text.startsWith('bad'))
+      if (wanted.every(([name]) => held.has(name))) this.#isSearching = false
+      this.#follow('endpoint', [...held.keys()])
+    }
     if (type === 'listener') this.#follow('route', [...held.values()].flatMap(({ text }) => refersTo(text)))
   }
 
@@ -296,7 +302,7 @@ export class ModelProxy {
       this.#usedAt.set(cluster, now)
       const isLost = this.#lost.has(`cluster ${cluster}`) || this.#lost.has(`endpoint ${cluster}`)
       const isWanted = this.#isLoadable('cluster', cluster) && this.#isLoadable('endpoint', cluster)
-      if (isLost || !isWanted) continue
+      if (isLost || !isWanted || this.#isSearching) continue
       check(this.#held('cluster').has(cluster), `C12: table ${name} uses cluster ${cluster}, which the proxy does not have`)
       // A changed cluster serves in its old form until its endpoints have come: only the first time counts.
       check(this.#warm.has(cluster) || this.#wasWarm.has(cluster), `C10: table ${name} uses cluster ${cluster}, which has no endpoints`)
@@ -304,6 +310,8 @@ export class ModelProxy {
   }
 
   readonly #wasWarm = new Set<string>()
+  /** A full set was refused: the server leaves clusters out until it knows which one is bad. */
+  #isSearching = false
 
   #isLoadable(type: TypeName, name: string): boolean {
     const text = textOf(this.#bed, type, name)
@@ -353,7 +361,6 @@ export class ModelProxy {
       this.#held(type).delete(name)
       this.#ghosts.get(type)?.delete(name)
     }
-    for (const cluster of this.#warm) this.#wasWarm.add(cluster)
     if (added.length > 0 || removed.length > 0) this.#ask(type, added, removed)
   }
 
@@ -378,8 +385,9 @@ export class ModelProxy {
     } else if (roll < 0.85) {
       // A stale or invented nonce.
       const nonce = random() < 0.5 ? 'zzz' : '1'
+      const resourceNames = [...wanted]
       if (variant === 'delta') proxy.delta('extension', { responseNonce: nonce })
-      else if (this.#asked.has('extension')) proxy.sotw('extension', { responseNonce: nonce, resourceNames: [] })
+      else if (this.#asked.has('extension')) proxy.sotw('extension', { responseNonce: nonce, resourceNames })
     } else {
       this.#ask('extension', [], ['never-asked-for'])
     }
@@ -387,6 +395,7 @@ export class ModelProxy {
 
   /** After everything was answered and all lingers are over: the proxy has what is wanted, and nothing else. */
   judgeAtRest(): void {
+    this.#judgeWarmth()
     for (const type of askingOrder) {
       const held = this.#held(type)
       for (const [name, text] of entriesOf(this.#bed, type)) {
@@ -404,9 +413,18 @@ export class ModelProxy {
         check(isThere || this.#isBadSomewhere(), `${type} ${name} is gone and still held`)
       }
       if (this.#options.variant === 'delta') {
-        const open = [...(this.#unanswered.get(type) ?? [])]
+        // What a refused table keeps alive is there already, and its bytes may be gone.
+        const isKept = (name: string): boolean => this.#isBadSomewhere() && held.has(name)
+        const open = [...(this.#unanswered.get(type) ?? [])].filter((name) => !isKept(name))
         check(open.length === 0, `D2: ${type} ${open.join()} was asked for and never answered`)
       }
+    }
+  }
+
+  #judgeWarmth(): void {
+    for (const name of this.#held('cluster').keys()) {
+      if (!this.#isLoadable('endpoint', name) || !this.#isLoadable('cluster', name)) continue
+      check(this.#warm.has(name), `C10: cluster ${name} is warming for ever`)
     }
   }
 

@@ -8,6 +8,7 @@ import type { Flight, Subscription } from './subscription.ts'
 interface FullSetHost {
   afterSending(resources: readonly EnvoyResource[]): void
   settleUnchanged(subscription: Subscription, name: string, resource: EnvoyResource): void
+  releaseBarrier(subscription: Subscription, name: string): void
   mustWait(subscription: Subscription, name: string, resource: EnvoyResource): boolean
 }
 
@@ -70,7 +71,8 @@ export class FullSetPush {
     const state = this.#state(subscription)
     const { view } = this.#context
     if (subscription.traits.table && subscription.flights.size > 0) return
-    if (state.trying !== undefined && subscription.flights.has(state.trying)) return
+    // A trial stands on firm ground only: on what is accepted, with nothing else on its way.
+    if (state.trials.length > 0 && subscription.flights.size > 0) return
     const withheld = new Set<string>()
     let isChanged = subscription.answerOwed || subscription.removals.size > 0 || state.trials.length > 0
     for (const name of subscription.dirty) {
@@ -81,6 +83,7 @@ export class FullSetPush {
       const resource = view.get(subscription.typeUrl, name)
       if (resource === undefined) {
         if (subscription.typeUrl === typeUrls.listener && subscription.held(name) !== undefined) isChanged = true
+        else this.#host.releaseBarrier(subscription, name)
         subscription.settleName(name)
       } else if (subscription.refused.get(name) === resource.version) {
         subscription.settleName(name)
@@ -116,6 +119,10 @@ export class FullSetPush {
   }
 
   onNack(subscription: Subscription, flight: Flight, message: string): Blame {
+    // What a later response carries as well counted as known to the client there, and was not followed up.
+    const isFollowedUp = (r: EnvoyResource): boolean =>
+      subscription.flightOf(r.name) === undefined || subscription.acked.get(r.name) === r.version
+    this.#host.afterSending(flight.resources.filter((r) => !isFollowedUp(r)))
     const state = this.#state(subscription)
     const changed = flight.resources.filter((r) => subscription.acked.get(r.name) !== r.version)
     const isExplained = changed.some((r) => subscription.refused.get(r.name) === r.version)
@@ -190,6 +197,12 @@ export class FullSetPush {
     subscription.removals.clear()
     if (version === state.refusedSet) {
       subscription.answerOwed = false
+      return
+    }
+    if (isTrial && state.isBaselineKnown && version === versionOf([...state.kept.values()])) {
+      // The group has become good by another way, or is out of the question.
+      this.#endTrial(subscription, state)
+      this.send(subscription)
       return
     }
     const changed = resources.filter((r) => owed.has(r.name) || subscription.held(r.name) !== r.version)

@@ -116,8 +116,6 @@ async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBe
   const random = createRandom(seed)
   const world = new World(random)
   const { bed, trace } = world
-  const push = trace.push.bind(trace)
-  trace.push = (...t: string[]) => { if (!/^(receivez|processz|go onz)/.test(t[0]!)) console.log('TRACE', ...t); return push(...t) }
   const model = new ModelProxy(bed, { variant, linger, drainTime, random, refusedAlone: new Set(), loadable: new Set() })
   try {
     await model.connect()

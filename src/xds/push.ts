@@ -27,6 +27,7 @@ export class Push {
     this.#fullSets = new FullSetPush(context, {
       afterSending: (resources) => this.#afterSending(resources),
       settleUnchanged: (subscription, name, resource) => this.#settleUnchanged(subscription, name, resource),
+      releaseBarrier: (subscription, name) => this.#releaseBarrier(subscription, name),
       mustWait: (subscription, name, resource) => this.#mustWait(subscription, name, resource),
     })
   }
@@ -93,7 +94,9 @@ export class Push {
         const has = subscription.held(name) !== undefined
         const goesNow =
           typeUrl === typeUrls.listener && (has || subscription.ghosts.has(name)) && !view.has(typeUrl, name)
-        if (variant === 'delta' && (goesNow || (owed && !has))) removed.push(name)
+        // Behind a wildcard, what is withheld for having been refused is nothing that the client knows of.
+        const isMissed = owed && !has && (subscription.names.has(name) || !view.has(typeUrl, name))
+        if (variant === 'delta' && (goesNow || isMissed)) removed.push(name)
         else this.#releaseBarrier(subscription, name)
         subscription.settleName(name)
         continue
@@ -102,13 +105,15 @@ export class Push {
         subscription.settleName(name)
         continue
       }
-      if (!owed && !pushed && subscription.held(name) === resource.version) {
+      // A suspect that the proxy has had before may have been sent for warming something: that is lost.
+      const isSuspect = subscription.suspects.has(name)
+      if (!owed && !pushed && !isSuspect && subscription.held(name) === resource.version) {
         this.#settleUnchanged(subscription, name, resource)
         continue
       }
-      if (paced && !owed && !pushed && !subscription.suspects.has(name)) continue
+      if (paced && !owed && !pushed && !isSuspect) continue
       if (this.#mustWait(subscription, name, resource)) continue
-      if (subscription.suspects.has(name)) {
+      if (isSuspect) {
         emit([resource])
         if (!outlet.hasRoom) return 'blocked'
         continue
@@ -225,8 +230,9 @@ export class Push {
   #settleUnchanged(subscription: Subscription, name: string, resource: EnvoyResource): void {
     subscription.settleName(name)
     if (!subscription.traits.table) return
+    // What stands in for something refused may use what the refused version no longer does.
+    if (this.#context.view.isRefused(subscription.typeUrl, name)) return
     if (subscription.refused.has(name)) {
-      // It stands in for something that was refused: the proxy may still use what that would have replaced.
       if (this.#context.view.wanted(subscription.typeUrl, name) !== resource) return
       subscription.refused.delete(name)
     }

@@ -51,7 +51,6 @@ export class Retirement {
   /** A later call for the same name counts instead of an earlier one. */
   retire(names: NamesByType, barrier: Barrier): void {
     const group = { names, barrier }
-    console.log('RETIRE', [...names].map(([t,n])=>t.slice(-12)+[...n]).join(), 'after', [...barrier].map(([k,v])=>k.slice(-12)+v).join().replaceAll('\n',' '), this.#options.clock.now())
     for (const [typeUrl, set] of names) for (const name of set) this.#groupOf.set(barrierKey(typeUrl, name), group)
     if (barrier.size > 0) this.#waiting.add(group)
     else this.#linger(group)
@@ -62,7 +61,6 @@ export class Retirement {
    * well. A reconnecting proxy tells about its clusters before it tells about its tables.
    */
   extend(barrier: Barrier): void {
-    console.log('EXTEND', [...barrier].map(([k,v])=>k.slice(-12)+v).join().replaceAll('\n',' '))
     if (barrier.size === 0) return
     for (const { group } of this.#lingering.splice(0)) this.#waiting.add(group)
     for (const group of this.#waiting) for (const [key, sequence] of barrier) group.barrier.set(key, sequence)
@@ -70,7 +68,6 @@ export class Retirement {
 
   /** A response with this sequence brought the table and was accepted, or the table is beyond caring. */
   discharge(key: string, sequence: number): void {
-    console.log('DISCHARGE', key.slice(-15).replace('\n',' '), sequence)
     for (const group of this.#waiting) {
       const needed = group.barrier.get(key)
       if (needed === undefined || sequence < needed) continue

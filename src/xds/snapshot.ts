@@ -111,8 +111,16 @@ export class ScopeView {
     return this.#types.get(typeUrl)?.collections.get(collection) ?? []
   }
 
-  refusalOf(typeUrl: string, name: string, version: string): string | undefined {
-    return this.#types.get(typeUrl)?.quarantine.messageFor(name, version)
+  /** Whether the wanted version was refused, so that something else or nothing stands in for it. */
+  isRefused(typeUrl: string, name: string): boolean {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    return wanted !== undefined && type?.quarantine.messageFor(name, wanted.version) !== undefined
+  }
+
+  /** Names for which `isRefused`. */
+  *refusedNames(typeUrl: string): IterableIterator<string> {
+    for (const name of this.#types.get(typeUrl)?.quarantine.names() ?? []) if (this.isRefused(typeUrl, name)) yield name
   }
 
   lastGood(typeUrl: string, name: string): EnvoyResource | undefined {
@@ -207,15 +215,7 @@ export class ScopeView {
 
   /** A refused table lives on in its last good form, which may use what is retained. */
   #isTableRefused(): boolean {
-    return tableTypes.some((typeUrl) => {
-      const type = this.#types.get(typeUrl)
-      if (type === undefined) return false
-      for (const name of type.quarantine.names()) {
-        const wanted = type.wanted.get(name)
-        if (wanted !== undefined && type.quarantine.messageFor(name, wanted.version) !== undefined) return true
-      }
-      return false
-    })
+    return tableTypes.some((typeUrl) => this.refusedNames(typeUrl).next().done === false)
   }
 
   #scheduleExpiry(): void {

@@ -90,7 +90,6 @@ export class StreamContext implements StreamParts {
     const { typeUrl } = subscription
     const sequence = ++this.#sequence
     const nonce = sequence.toString(36)
-    console.log('SEND', sequence, typeUrl.slice(-12), resources.map(r=>Buffer.from(r.bytes).toString()).join('; '), '-', removed.join(), this.clock.now())
     const message =
       this.variant === 'delta'
         ? encodeDeltaResponse({ typeUrl, nonce, resources, removed })

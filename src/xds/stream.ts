@@ -131,11 +131,25 @@ export class AdsStream {
       const subscription = subscriptions.get(typeUrl)
       if (subscription === undefined) continue
       for (const name of names) if (subscription.wants(name)) subscription.dirty.add(name)
+      this.#keepForStandIns(subscription, names)
     }
     this.#retire(change.retired, () => true)
     // Retired before this stream began, or before it had the resource.
     this.#retire(change.gone, (typeUrl, name) => !this.#context.retirement.has(typeUrl, name))
     this.#host.scheduleFlush()
+  }
+
+  /** The last good form of a refused table may use what is on its way out: that stays until a wanted form is accepted. */
+  #keepForStandIns(subscription: Subscription, names: Iterable<string>): void {
+    const { view, retirement, nextSequence } = this.#context
+    if (!subscription.traits.table) return
+    const barrier: Barrier = new Map()
+    for (const name of names) {
+      if (subscription.wants(name) && (view.isRefused(subscription.typeUrl, name) || subscription.refused.has(name))) {
+        barrier.set(barrierKey(subscription.typeUrl, name), nextSequence)
+      }
+    }
+    retirement.extend(barrier)
   }
 
   /** Names that may be removed now. */
@@ -177,7 +191,7 @@ export class AdsStream {
       for (const flight of subscription.flights.values()) {
         for (const { name } of flight.resources) {
           names.add(name)
-          if (typeUrl === typeUrls.cluster) warming.add(name)
+          if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) warming.add(name)
         }
       }
       if (names.size > 0) ghosts.set(typeUrl, names)
@@ -300,7 +314,9 @@ export class AdsStream {
       subscription.ghosts.delete(name)
       // Unsubscribed meanwhile, or pushed and never asked for: the client does not keep it.
       if (subscription.wants(name)) this.#context.accept(subscription, name, version)
-      if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
+      if (traits.table && !view.isRefused(typeUrl, name)) {
+        retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
+      }
     }
     for (const name of flight.removed) {
       subscription.ghosts.delete(name)
@@ -366,6 +382,7 @@ export class AdsStream {
     const { typeUrl, name, version } = resource
     subscription.refused.set(name, version)
     subscription.dirty.add(name)
+    this.#keepForStandIns(subscription, [name])
     this.#context.acks.reject(typeUrl, name, version, message)
   }
 
@@ -396,9 +413,9 @@ export class AdsStream {
         for (const { name } of flight.resources) barrier.set(barrierKey(typeUrl, name), flight.sequence)
         for (const name of flight.removed) barrier.set(barrierKey(typeUrl, name), flight.sequence)
       }
-      // A refused table whose successor is not on its way stays as it is in the proxy.
+      // A refused table whose successor is not on its way stays as it is in the proxy, with all that it uses.
       const stuck = [...subscription.refused.keys()].filter((name) => subscription.flightOf(name) === undefined)
-      for (const name of [...subscription.dirty, ...stuck]) {
+      for (const name of [...subscription.dirty, ...stuck, ...view.refusedNames(typeUrl)]) {
         if (!subscription.wants(name)) continue
         const isGoing = typeUrl === typeUrls.listener && subscription.held(name) !== undefined
         if (view.has(typeUrl, name) || isGoing) barrier.set(barrierKey(typeUrl, name), nextSequence)

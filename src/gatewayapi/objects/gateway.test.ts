@@ -104,7 +104,7 @@ describe('a Gateway is refused for', () => {
       listener({ protocol: 'H TTP' }),
       'spec.listeners[0].protocol: "H TTP" is not a protocol: use HTTP',
     ],
-    ['a bad name', listener({ name: 'Http' }), 'spec.listeners[0].name: "Http" is not a DNS name'],
+    ['a bad name', listener({ name: 'Http' }), 'spec.listeners[0].name: "Http" is not a section name'],
     [
       'a name twice',
       { listeners: [http, { ...http, port: 81 }] },

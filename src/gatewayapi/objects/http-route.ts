@@ -3,6 +3,7 @@ import { parseDuration } from '../duration.ts'
 import { type HTTPRouteFilter, HTTPRouteFilters } from './http-filter.ts'
 import { objectSchema } from './object-meta.ts'
 import { filteredBackendRefSchema, gatewayGroup, ParentReferences } from './reference.ts'
+import { checkRouteRules } from './route-rule.ts'
 import { Duration, HeaderName, HeaderValue, Hostname, SectionName } from './scalar.ts'
 import {
   type Complain,
@@ -140,19 +141,6 @@ export const HTTPRouteRule = withRules(
 ).transform((rule) => (rule.matches.length > 0 ? rule : { ...rule, matches: [defaultMatch] }))
 export type HTTPRouteRule = z.output<typeof HTTPRouteRule>
 
-/** 1 to 16 rules with at most 128 matches altogether; names are unique. */
-const Rules = withRules(listSchema(HTTPRouteRule, { min: 1, max: 16 }), (rules, complain) => {
-  const matches = rules.reduce((sum, rule) => sum + rule.matches.length, 0)
-  if (matches > 128) complain([], `has ${matches} matches in all: use at most 128, or split the route`)
-  const names = new Map<string, number>()
-  for (const [index, { name }] of rules.entries()) {
-    if (name === undefined) continue
-    const earlier = names.get(name)
-    if (earlier === undefined) names.set(name, index)
-    else complain([index, 'name'], `"${name}" is the name of item ${earlier} already: use another one`)
-  }
-})
-
 /** Routes HTTP requests of its hostnames from listeners to backends. */
 export const HTTPRoute = objectSchema(
   { group: gatewayGroup, versions: ['v1', 'v1beta1'], kind: 'HTTPRoute' },
@@ -161,7 +149,9 @@ export const HTTPRoute = objectSchema(
       parentRefs: ParentReferences.optional(),
       /** Every host of the listener unless given. */
       hostnames: listSchema(Hostname, { max: 16 }).optional(),
-      rules: Rules.default([{ matches: [defaultMatch] }]),
+      rules: withRules(listSchema(HTTPRouteRule, { min: 1, max: 16 }), checkRouteRules).default([
+        { matches: [defaultMatch] },
+      ]),
       /** Experimental. */
       useDefaultGateways: enumSchema(['All', 'None']).optional(),
     }),

@@ -90,31 +90,34 @@ export const ParentReference = z.strictObject({
 })
 export type ParentReference = z.output<typeof ParentReference>
 
-/** A route's parentRefs: two references to one parent must each tell which part of it, and not the same. */
+/**
+ * A route's parentRefs: two references to one parent must each tell which part of it, and not the same.
+ * The standard CRDs look at sectionName only and the experimental ones at port too; what either accepts is accepted.
+ */
 export const ParentReferences = withRules(listSchema(ParentReference, { max: 32 }), (references, complain) => {
-  const byParent = new Map<string, { first: ParentReference; parts: Map<string, number> }>()
+  const byParent = new Map<string, number[]>()
   for (const [index, reference] of references.entries()) {
-    const { group, kind, namespace = '', name, sectionName = '', port = 0 } = reference
-    const parent = `${group}/${kind}/${namespace}/${name}`
-    const seen = byParent.get(parent)
-    if (seen === undefined) {
-      byParent.set(parent, { first: reference, parts: new Map([[`${sectionName}/${port}`, index]]) })
-      continue
-    }
-    const { first, parts } = seen
-    const earlier = parts.get(`${sectionName}/${port}`)
-    if ((first.sectionName === undefined) !== (reference.sectionName === undefined))
-      complain(
-        [index],
-        `${kind} "${name}" is referenced more than once: give sectionName in each reference to it, or in none`,
-      )
-    else if ((first.port === undefined) !== (reference.port === undefined))
-      complain([index], `${kind} "${name}" is referenced more than once: give port in each reference to it, or in none`)
-    else if (earlier !== undefined)
-      complain([index], `repeats item ${earlier}: give each reference to ${kind} "${name}" another sectionName or port`)
-    else parts.set(`${sectionName}/${port}`, index)
+    const { group, kind, namespace = '', name } = reference
+    const earlier = byParent.get(`${group}/${kind}/${namespace}/${name}`) ?? []
+    const problem = earlier
+      .map((other) => compareParents(references[other] as ParentReference, reference, other))
+      .find((text) => text)
+    if (problem !== undefined) complain([index], problem)
+    byParent.set(`${group}/${kind}/${namespace}/${name}`, [...earlier, index])
   }
 })
+
+/** What is wrong with a second reference to one parent. */
+function compareParents(first: ParentReference, second: ParentReference, position: number): string | undefined {
+  const twice = `${first.kind} "${first.name}" is referenced more than once`
+  if ((first.sectionName === undefined) !== (second.sectionName === undefined))
+    return `${twice}: give sectionName in each reference to it, or in none`
+  if (first.sectionName !== second.sectionName) return undefined
+  if ((first.port === undefined) !== (second.port === undefined))
+    return `${twice}: give port in each reference to it, or in none`
+  if (first.port !== second.port) return undefined
+  return `repeats item ${position}: give each reference to ${first.kind} "${first.name}" another sectionName or port`
+}
 
 /**
  * meta/v1 LabelSelector: all requirements must hold; an empty selector selects everything. As open as the

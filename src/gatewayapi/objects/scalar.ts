@@ -19,9 +19,9 @@ export const DnsSubdomain = textSchema({ what: 'a DNS name', fix: lowerCaseDots,
 /** Gateway API ObjectName: the name in a reference. Deliberately loose, as the field is. */
 export const ObjectName = textSchema({ what: 'a name', fix: lowerCaseDots, max: 253 })
 /** Gateway API Namespace. */
-export const NamespaceName = DnsLabel
+export const NamespaceName = textSchema({ what: 'a namespace', fix: lowerCase, max: 63, pattern: dnsLabel })
 /** Gateway API SectionName: names of listeners and of route rules. */
-export const SectionName = DnsSubdomain
+export const SectionName = textSchema({ what: 'a section name', fix: lowerCaseDots, max: 253, pattern: dnsSubdomain })
 /** Gateway API Group; "" is the core group. */
 export const Group = textSchema({
   what: 'an API group',
@@ -70,12 +70,15 @@ export const HeaderName = textSchema({
   pattern: /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/,
 })
 
-/** Gateway API HTTPHeader.value: visible ASCII with single blanks inside. The pattern is a linear form of the CRD's. */
+/**
+ * Gateway API HTTPHeader.value, without characters that no header can carry. The standard CRDs let those
+ * pass, and Envoy refuses a whole table for one; the experimental CRDs want ASCII with single blanks.
+ */
 export const HeaderValue = textSchema({
   what: 'a header value',
-  fix: 'use visible ASCII characters, with single spaces or tabs between them',
+  fix: 'remove line ends and other control characters',
   max: 4096,
-  pattern: /^[!-~]+(?:[\t ][!-~]+)*$/,
+  pattern: /^[^\u0000-\u0008\u000a-\u001f\u007f]*$/,
 })
 
 /** A duration of GEP-2257 as written: {@link parseDuration} gives milliseconds. */

@@ -16,8 +16,8 @@ export interface FoundFile {
   readonly inode: string
   /** In bytes. */
   readonly size: number
-  /** Time of the last write, milliseconds since 1970. */
-  readonly modified: number
+  /** When it was last written or renamed, by the system's clock: milliseconds since 1970. */
+  readonly changed: number
 }
 
 export interface FoundFiles {
@@ -106,7 +106,7 @@ class Scan implements FoundFiles {
     this.#visited.add(inode)
     const { size, mtimeMs, ctimeMs } = stats
     const fingerprint = `${inode} ${size} ${mtimeMs} ${ctimeMs}`
-    this.files.push({ path, argument, fingerprint, inode, size, modified: mtimeMs })
+    this.files.push({ path, argument, fingerprint, inode, size, changed: ctimeMs })
   }
 
   /** Where an argument stands, so that its coming and its replacement are seen. */

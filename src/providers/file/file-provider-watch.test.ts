@@ -113,7 +113,7 @@ describe('a change takes effect soon', () => {
     expect(provider?.report.problems).toEqual([])
   })
 
-  test('every 50 ms', async () => {
+  test('every 50 ms', { retry: 2 }, async () => {
     write('a.yaml', service('one', 1000))
     const sink = await watch()
     const delays: number[] = []
@@ -242,7 +242,7 @@ test('each new report is handed on, and closing ends that', async () => {
   expect(reports).toHaveLength(2)
 })
 
-test('many files are looked at without long pauses', async () => {
+test('many files are looked at without long pauses', { retry: 2 }, async () => {
   mkdirSync(at('many'))
   for (let index = 0; index < 1500; index++) write(`many/${index}.yaml`, service(`s${index}`))
   const sink = await watch()

@@ -94,7 +94,7 @@ describe('reading', () => {
   })
 
   test('takes pipes, once', async () => {
-    execFileSync('mkfifo', [at('pipe')])
+    execFileSync('/usr/bin/env', ['mkfifo', at('pipe')])
     const target = sink()
     const loaded = load(target, { paths: [at('pipe')] })
     await writeFile(at('pipe'), service('one'))
@@ -281,7 +281,7 @@ describe('problems', () => {
   test('tell of files that cannot be read', async () => {
     write('big.yaml', ' '.repeat(maxFileSize + 1))
     writeFileSync(at('latin1.yaml'), Buffer.from('name: \xe4\n', 'latin1'))
-    execFileSync('mkfifo', [at('pipe.yaml')])
+    execFileSync('/usr/bin/env', ['mkfifo', at('pipe.yaml')])
     const report = await load(sink(), { paths: [directory, at('missing')] })
     expect(lines(report)).toEqual([
       'big.yaml: error: has 8388609 bytes: split it into files of at most 8388608',

@@ -87,6 +87,7 @@ export class FileProvider {
   #firstEvent: number | undefined
   #cancelTimer: () => void = () => {}
   #timerAt = Number.POSITIVE_INFINITY
+  #turnEnd = 0
 
   constructor(sink: ObjectSink, options: FileProviderOptions) {
     this.#sink = sink
@@ -150,7 +151,9 @@ export class FileProvider {
     })
   }
 
+  /** One look at a time: each begins with what the last one left. */
   async #look(): Promise<void> {
+    while (this.#running) await this.#running.catch(() => {})
     this.#again = false
     this.#running = this.#rescan().finally(() => {
       this.#running = undefined
@@ -171,12 +174,10 @@ export class FileProvider {
     if (this.#watching && !this.#closed) this.#watch.set(found.directories)
 
     const present = new Set(found.files.map((file) => file.path))
-    let turnEnd = this.#clock.now() + timing.turn
+    this.#turnEnd = this.#clock.now() + timing.turn
     for (const file of found.files) {
-      if (this.#readFile(file) && this.#clock.now() > turnEnd) {
-        await yieldToEvents()
-        turnEnd = this.#clock.now() + timing.turn
-      }
+      await this.#readFile(file)
+      await this.#pause()
     }
     for (const [path, known] of this.#files)
       if (!present.has(path) && !this.#streams.has(path)) this.#loseFile(path, known)
@@ -189,20 +190,27 @@ export class FileProvider {
     this.#publish(problems.sort(compareProblems), changes.length > 0)
   }
 
-  /** @returns whether the file was read */
-  #readFile({ path, argument, fingerprint, inode, size, modified }: FoundFile): boolean {
+  /** Lets other events in when this turn has taken long enough. */
+  #pause(): Promise<void> | undefined {
+    if (this.#clock.now() < this.#turnEnd) return undefined
+    return yieldToEvents().then(() => {
+      this.#turnEnd = this.#clock.now() + timing.turn
+    })
+  }
+
+  async #readFile({ path, argument, fingerprint, inode, size, changed }: FoundFile): Promise<void> {
     const known = this.#files.get(path) ?? this.#meetFile(path, argument)
     if (known.goneAt !== undefined || known.rank.argument !== argument) {
       known.goneAt = undefined
       known.rank = { argument, path }
       this.#table.setClaims(known.rank, known.manifest.claims)
     }
-    if (known.fingerprint === fingerprint) return false
+    if (known.fingerprint === fingerprint) return
     if (size > maxFileSize) {
       known.fingerprint = fingerprint
       known.digest = ''
       known.manifest.reject(`has ${size} bytes: split it into files of at most ${maxFileSize}`)
-      return false
+      return
     }
     let bytes: Uint8Array
     try {
@@ -210,18 +218,17 @@ export class FileProvider {
     } catch (error) {
       known.digest = ''
       known.manifest.reject(`cannot be read: ${describe(error)}`)
-      return false
+      return
     }
     const digest = hash('sha1', bytes, 'base64')
-    if (this.#isHalfWritten(known, bytes, inode, fingerprint)) return true
+    if (this.#isHalfWritten(known, bytes, inode, fingerprint)) return
     known.waiting = undefined
     // With a time stamp this fresh, a later write may leave no other trace.
-    known.fingerprint = Math.abs(Date.now() - modified) < timing.racy ? undefined : fingerprint
+    known.fingerprint = Math.abs(Date.now() - changed) < timing.racy ? undefined : fingerprint
     known.inode = inode
-    if (digest === known.digest) return true
+    if (digest === known.digest) return
     known.digest = digest
-    this.#take(known, bytes)
-    return true
+    await this.#take(known, bytes)
   }
 
   /**
@@ -270,7 +277,7 @@ export class FileProvider {
         if (size > maxFileSize) return known.manifest.reject(`has more than ${maxFileSize} bytes: split it`)
         chunks.push(bytes)
       }
-      this.#take(known, Buffer.concat(chunks))
+      await this.#take(known, Buffer.concat(chunks))
     } catch (error) {
       known.manifest.reject(`cannot be read: ${describe(error)}`)
     }
@@ -290,7 +297,7 @@ export class FileProvider {
     return known
   }
 
-  #take(known: KnownFile, bytes: Uint8Array): void {
+  async #take(known: KnownFile, bytes: Uint8Array): Promise<void> {
     known.size = bytes.length
     known.closed = bytes.at(-1) === lineEnd
     let text: string
@@ -300,7 +307,7 @@ export class FileProvider {
       known.manifest.reject('is not UTF-8 text: save it with that encoding')
       return
     }
-    known.manifest.update(text)
+    await known.manifest.update(text, () => this.#pause())
     this.#table.setClaims(known.rank, known.manifest.claims)
   }
 

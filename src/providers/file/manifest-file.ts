@@ -64,8 +64,11 @@ export class ManifestFile {
     return this.#claims.some((claim) => !named.has(idOf(claim)))
   }
 
-  /** Takes the text in. Parts that are as before are not parsed again. */
-  update(text: string): void {
+  /**
+   * Takes the text in. Parts that are as before are not parsed again.
+   * @param pause called between parts, so that a large file does not keep everything else waiting
+   */
+  async update(text: string, pause: () => Promise<void> | undefined): Promise<void> {
     const parts = new Map<string, ManifestPart>()
     const entries: ManifestEntry[] = []
     const problems: FileProblem[] = []
@@ -74,6 +77,7 @@ export class ManifestFile {
       const id = idOfPart(part)
       const parsed = parts.get(id) ?? this.#parse(part)
       parts.set(id, parsed)
+      await pause()
       broken ||= parsed.syntaxProblems.length > 0
       const place = <T extends { readonly line: number }>(local: T): T => ({ ...local, line: local.line + line })
       for (const problem of [...parsed.syntaxProblems, ...parsed.entries.flatMap((entry) => entry.problems)])

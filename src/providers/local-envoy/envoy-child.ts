@@ -47,13 +47,13 @@ export class EnvoyChild {
     // Either end may be gone when the other one is used; that is no reason to end.
     watched.on('error', () => {})
     const rest = readLines(errors, onLine)
+    const said = new Promise((read) => errors.once('close', read))
     this.exited = new Promise((resolve) => {
       const end = (reason: string) => {
         if (!this.#alive) return
         this.#alive = false
         watched.end('\n')
         // What Envoy said last may be read after its exit is known. A process of its own could keep the pipe open.
-        const said = new Promise((read) => errors.once('close', read))
         void Promise.race([said, sleep(lastWords)]).then(() => {
           rest()
           onExit(reason)

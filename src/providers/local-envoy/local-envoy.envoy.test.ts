@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { get } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -117,8 +118,8 @@ describe('a local Envoy', () => {
     await stop()
     expect(performance.now() - begun).toBeLessThan(3000)
     const result = await load.stop()
-    // Who comes after the end is refused; whoever was connected got an answer.
-    expect(result.failures.filter((text) => !text.includes('ECONNREFUSED'))).toEqual([])
+    // Who comes after the end cannot connect; whoever was connected got an answer.
+    expect(result.failures.filter((text) => !/ connect ECONNRE(FUSED|SET) /.test(text))).toEqual([])
     expect(result.statuses['200']).toBeGreaterThan(100)
   })
 
@@ -135,6 +136,39 @@ describe('a local Envoy', () => {
     expect(isAlive(pid)).toBe(false)
     expect(await readdir(tmpdir())).not.toContain(own[0])
     expect(await probeBind('127.0.0.1', port)).toBe('free')
+  })
+
+  it('ends with its directory when the process that started it is killed with -9', async () => {
+    const script = `
+      const { LocalEnvoy } = await import('./src/providers/local-envoy/local-envoy.ts')
+      const { findEnvoy } = await import('./src/providers/local-envoy/envoy-binary.ts')
+      const { systemClock } = await import('./src/base/clock.ts')
+      const { silentLogger: logger } = await import('./src/base/logger.ts')
+      const xds = { unixPath: '/nonexistent/xds.sock', token: 'none' }
+      const options = { nodeId: 'orphan', xds, concurrency: 1, logLevel: 'off', strict: true, logger, clock: systemClock }
+      const envoy = new LocalEnvoy({ binary: await findEnvoy(undefined), ...options })
+      await envoy.start()
+      console.log(envoy.pid)
+      setInterval(() => {}, 1000)`
+    const directory = await mkdtemp(join(tmpdir(), 'gatewright-test-'))
+    cleanups.push(() => rm(directory, { recursive: true, force: true }))
+    const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TMPDIR: directory },
+    })
+    const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)))
+    expect(isAlive(pid)).toBe(true)
+    expect(await readdir(directory)).toHaveLength(1)
+    parent.kill('SIGKILL')
+    await expect.poll(() => isAlive(pid), { timeout: 2000, interval: 10 }).toBe(false)
+    await expect.poll(() => readdir(directory), { timeout: 2000, interval: 10 }).toEqual([])
+  })
+
+  it('is seen on its port, which it would share with another Envoy without a word', async () => {
+    const { port } = await serve()
+    expect(await probeBind('127.0.0.1', port)).toBe('in-use')
+    expect(await probeBind('0.0.0.0', port)).toBe('in-use')
+    expect(await probeBind('127.0.0.2', port)).toBe('free')
   })
 
   it('runs beside others', async () => {

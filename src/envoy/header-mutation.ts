@@ -1,0 +1,84 @@
+import type { HTTPHeaderFilter } from '../gatewayapi/objects/http-filter.ts'
+import { envoy } from '../gen/envoy.js'
+
+type HeaderValueOption = envoy.config.core.v3.HeaderValueOption
+const { APPEND_IF_EXISTS_OR_ADD, OVERWRITE_IF_EXISTS_OR_ADD } =
+  envoy.config.core.v3.HeaderValueOption.HeaderAppendAction
+
+/** What several modifiers do to one header when they are applied one after the other. */
+interface HeaderChange {
+  removed: boolean
+  value: string | undefined
+  readonly added: string[]
+}
+
+/** The mutations of one direction in Envoy's form. */
+export interface HeaderMutations {
+  readonly add: readonly HeaderValueOption[]
+  readonly remove: readonly string[]
+}
+
+export const noMutations: HeaderMutations = { add: [], remove: [] }
+
+/**
+ * Folds modifiers, the first to be applied first, into one list for Envoy. Envoy removes, then
+ * overwrites, then appends, whatever the order in the list; so each header is reduced to those three.
+ *
+ * What Envoy would refuse is left out, because it refuses a whole table: `Host` (a new host is
+ * `host_rewrite_literal`), and names that no header has. So are new values for headers that frame the
+ * message: they would let one request end in the middle of another.
+ */
+export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderMutations {
+  if (filters.length === 0) return noMutations
+  const changes = new Map<string, HeaderChange>()
+  for (const { remove = [], set = [], add = [] } of filters) {
+    for (const name of remove) {
+      if (isModifiable(name)) changes.set(name.toLowerCase(), { removed: true, value: undefined, added: [] })
+    }
+    for (const { name, value } of set) {
+      if (isWritable(name)) changes.set(name.toLowerCase(), { removed: false, value, added: [] })
+    }
+    for (const { name, value } of add) {
+      if (!isWritable(name)) continue
+      const key = name.toLowerCase()
+      const change = changes.get(key) ?? { removed: false, value: undefined, added: [] }
+      change.added.push(value)
+      changes.set(key, change)
+    }
+  }
+  const mutations: { add: HeaderValueOption[]; remove: string[] } = { add: [], remove: [] }
+  for (const [name, { removed, value, added }] of changes) {
+    if (removed) mutations.remove.push(name)
+    if (value !== undefined) mutations.add.push(buildOption(name, value, OVERWRITE_IF_EXISTS_OR_ADD))
+    for (const one of added) mutations.add.push(buildOption(name, one, APPEND_IF_EXISTS_OR_ADD))
+  }
+  return mutations
+}
+
+function buildOption(
+  key: string,
+  value: string,
+  appendAction: envoy.config.core.v3.HeaderValueOption.HeaderAppendAction,
+): HeaderValueOption {
+  // Envoy's values are formats: "%" begins a command, which could print what the tenant must not see.
+  return { header: { key, value: value.replaceAll('%', '%%') }, appendAction, keepEmptyValue: true }
+}
+
+const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
+const framing = new Set(['content-length', 'transfer-encoding'])
+
+function isModifiable(name: string): boolean {
+  return headerName.test(name) && name.toLowerCase() !== 'host'
+}
+
+function isWritable(name: string): boolean {
+  return isModifiable(name) && !framing.has(name.toLowerCase())
+}
+
+const authority = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/
+
+/** The host that a request modifier asks for: Envoy rewrites hosts elsewhere than headers. */
+export function hostOf({ set = [] }: HTTPHeaderFilter): string | undefined {
+  const value = set.find(({ name }) => name.toLowerCase() === 'host')?.value
+  return value !== undefined && authority.test(value) ? value : undefined
+}

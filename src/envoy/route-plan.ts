@@ -1,0 +1,89 @@
+import type {
+  HTTPHeaderFilter,
+  HTTPPathModifier,
+  HTTPRequestRedirectFilter,
+} from '../gatewayapi/objects/http-filter.ts'
+import type { BackendIdentity } from '../graph/backend.ts'
+import type { HTTPRouteRuleNode, ResolvedFilter } from '../graph/http-route.ts'
+import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
+import { clusterName } from './names.ts'
+
+export interface MirrorPlan {
+  readonly cluster: string
+  readonly perMillion: number
+}
+
+/** What the filters of a rule, and then those of one of its backends, do to a request. */
+export interface ChangePlan {
+  readonly redirect: HTTPRequestRedirectFilter | undefined
+  readonly host: string | undefined
+  readonly path: HTTPPathModifier | undefined
+  readonly request: HeaderMutations
+  readonly response: HeaderMutations
+  readonly mirrors: readonly MirrorPlan[]
+}
+
+/** Where a share of a rule's requests goes. */
+export interface SharePlan {
+  readonly weight: number
+  /** undefined: the share is answered with 500. */
+  readonly cluster: string | undefined
+  readonly changes: ChangePlan
+}
+
+/** Goes through filters in their order; a later one sees what an earlier one has done, and wins. */
+export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
+  let redirect: HTTPRequestRedirectFilter | undefined
+  let host: string | undefined
+  let path: HTTPPathModifier | undefined
+  const request: HTTPHeaderFilter[] = []
+  const response: HTTPHeaderFilter[] = []
+  const mirrors: MirrorPlan[] = []
+  for (const resolved of filters) {
+    if (resolved.type === 'mirror') {
+      const { backend, perMillion } = resolved
+      if (backend && perMillion > 0) mirrors.push({ cluster: clusterName(backend), perMillion })
+      continue
+    }
+    const { filter } = resolved
+    if (filter.type === 'RequestRedirect') redirect = filter.requestRedirect
+    else if (filter.type === 'URLRewrite') {
+      host = filter.urlRewrite.hostname ?? host
+      path = filter.urlRewrite.path ?? path
+    } else if (filter.type === 'RequestHeaderModifier') {
+      request.push(filter.requestHeaderModifier)
+      host = hostOf(filter.requestHeaderModifier) ?? host
+    } else if (filter.type === 'ResponseHeaderModifier') response.push(filter.responseHeaderModifier)
+  }
+  return {
+    redirect,
+    host,
+    path,
+    request: foldHeaderFilters(request),
+    response: foldHeaderFilters(response),
+    mirrors,
+  }
+}
+
+/** The shares of a rule's backends that get any requests; those that are answered with 500 are one share. */
+export function planShares(rule: HTTPRouteRuleNode): SharePlan[] {
+  const shares: SharePlan[] = []
+  let failing = 0
+  for (const { backend, weight, filters } of rule.backendRefs) {
+    if (weight <= 0) continue
+    if (backend)
+      shares.push({ weight, cluster: clusterName(backend), changes: planChanges([...rule.filters, ...filters]) })
+    else failing += weight
+  }
+  if (failing > 0 && shares.length > 0) shares.push({ weight: failing, cluster: undefined, changes: planChanges([]) })
+  return shares
+}
+
+/** Every backend that slows the table down: it is routed to or mirrored to, and warms slowly. */
+export function slowBackendsOf(rule: HTTPRouteRuleNode): BackendIdentity[] {
+  const refs = rule.backendRefs.filter((ref) => ref.weight > 0 && ref.backend)
+  const mirrors = [rule.filters, ...refs.map((ref) => ref.filters)]
+    .flat()
+    .flatMap((filter) => (filter.type === 'mirror' && filter.perMillion > 0 ? [filter] : []))
+  return [...refs, ...mirrors].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
+}
