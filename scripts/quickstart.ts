@@ -105,6 +105,8 @@ async function main(): Promise<number> {
   const ended = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())
+    // The terminal was closed. The child is in a group of its own and would go on.
+    process.once('SIGHUP', () => resolve())
   })
   try {
     backends.push(

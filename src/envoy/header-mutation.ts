@@ -25,8 +25,7 @@ export const noMutations: HeaderMutations = { add: [], remove: [] }
  * overwrites, then appends, whatever the order in the list; so each header is reduced to those three.
  *
  * What Envoy would refuse is left out, because it refuses a whole table: `Host` (a new host is
- * `host_rewrite_literal`), and names that no header has. So are new values for headers that frame the
- * message: they would let one request end in the middle of another.
+ * `host_rewrite_literal`), and names that no header has. So are new values for headers of the connection.
  */
 export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderMutations {
   if (filters.length === 0) return noMutations
@@ -61,18 +60,34 @@ function buildOption(
   appendAction: envoy.config.core.v3.HeaderValueOption.HeaderAppendAction,
 ): HeaderValueOption {
   // Envoy's values are formats: "%" begins a command, which could print what the tenant must not see.
-  return { header: { key, value: value.replaceAll('%', '%%') }, appendAction, keepEmptyValue: true }
+  const header = { key, value: value.toWellFormed().replaceAll('%', '%%') }
+  return { header, appendAction, ...(value === '' && { keepEmptyValue: true }) }
 }
 
 const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
-const framing = new Set(['content-length', 'transfer-encoding'])
+
+/**
+ * They frame a message or belong to one connection. A tenant who could write them could end one request in
+ * the middle of another.
+ */
+const connectionHeaders = new Set([
+  'connection',
+  'content-length',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
 
 function isModifiable(name: string): boolean {
   return headerName.test(name) && name.toLowerCase() !== 'host'
 }
 
 function isWritable(name: string): boolean {
-  return isModifiable(name) && !framing.has(name.toLowerCase())
+  return isModifiable(name) && !connectionHeaders.has(name.toLowerCase())
 }
 
 const authority = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/

@@ -1,7 +1,7 @@
 import type { ProxyProfile } from '../graph/gateway-class.ts'
 
-/** A range of addresses. */
-interface AddressRange {
+/** In CIDR notation, e.g. 10.0.0.0 and 8. */
+export interface AddressRange {
   readonly addressPrefix: string
   readonly prefixLength: number
 }
@@ -20,10 +20,16 @@ export interface HeaderPolicy {
 }
 
 /**
+ * Nobody: an empty list would leave loopback addresses believed, and no connection comes from the
+ * broadcast address.
+ */
+const nobody: readonly AddressRange[] = [{ addressPrefix: '255.255.255.255', prefixLength: 32 }]
+
+/**
  * quiet is what a backend behind a plain reverse proxy sees (journeys 9 and 28); verbose is Envoy's
  * own habit (journey 64).
  */
 export const headerPolicies: Readonly<Record<ProxyProfile['headers'], HeaderPolicy>> = {
-  quiet: { namesServer: false, addsEnvoyHeaders: false, internalAddresses: [] },
-  verbose: { namesServer: true, addsEnvoyHeaders: true, internalAddresses: [] },
+  quiet: { namesServer: false, addsEnvoyHeaders: false, internalAddresses: nobody },
+  verbose: { namesServer: true, addsEnvoyHeaders: true, internalAddresses: nobody },
 }

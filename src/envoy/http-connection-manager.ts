@@ -1,7 +1,7 @@
 import { envoy } from '../gen/envoy.js'
 import { buildDuration, packAny } from './any.ts'
 import { adsSource } from './config-source.ts'
-import type { HeaderPolicy } from './header-policy.ts'
+import type { AddressRange, HeaderPolicy } from './header-policy.ts'
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3
 type HttpConnectionManager = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
@@ -63,14 +63,13 @@ function buildHeaderOptions({ namesServer, internalAddresses }: HeaderPolicy): H
   return {
     // The address of the connection is the client's: x-forwarded-for from outside is extended, not believed.
     useRemoteAddress: { value: true },
-    // Without the field Envoy logs a warning and decides by its version which addresses are internal.
-    internalAddressConfig: {
-      cidrRanges: internalAddresses.map(({ addressPrefix, prefixLength }) => ({
-        addressPrefix,
-        prefixLen: { value: prefixLength },
-      })),
-    },
+    // Absent, nobody is internal. Present but empty, Envoy 1.40 takes all private addresses and loopback for it.
+    ...(internalAddresses.length > 0 && { internalAddressConfig: { cidrRanges: internalAddresses.map(buildRange) } }),
     serverHeaderTransformation: namesServer ? OVERWRITE : PASS_THROUGH,
     ...(namesServer && { serverName: 'envoy' }),
   }
+}
+
+function buildRange({ addressPrefix, prefixLength }: AddressRange): envoy.config.core.v3.CidrRange {
+  return { addressPrefix, prefixLen: { value: prefixLength } }
 }

@@ -8,7 +8,7 @@ export type Json = null | boolean | number | string | Json[] | { [field: string]
 
 export interface RenderOptions {
   /** Private keys as they are, instead of "[redacted]": only for feeding Envoy. */
-  readonly secrets?: 'redacted' | 'shown'
+  readonly revealSecrets?: boolean
 }
 
 /** What a private key is printed as. */
@@ -30,11 +30,19 @@ const secretFields: ReadonlySet<string> = new Set([
  */
 export function renderResource(
   { typeUrl, bytes }: Pick<EnvoyResource, 'typeUrl' | 'bytes'>,
-  { secrets = 'redacted' }: RenderOptions = {},
+  options: RenderOptions = {},
 ): { [field: string]: Json } {
-  const json = new Renderer(secrets === 'shown').renderMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1), bytes)
+  const json = renderMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1), bytes, options)
   assert(typeof json === 'object' && json !== null && !Array.isArray(json), 'a resource is a message with fields')
   return json
+}
+
+/**
+ * Any encoded message by its full name, e.g. "envoy.config.route.v3.Route". Messages inside an Any are expanded.
+ * @throws an error that names the message or the field that src/gen does not know
+ */
+export function renderMessage(typeName: string, bytes: Uint8Array, options: RenderOptions = {}): Json {
+  return new Renderer(options.revealSecrets ?? false).renderMessage(typeName, bytes)
 }
 
 const wrappers = new Set(

@@ -8,7 +8,7 @@ import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
 import { clusterName, tableName } from './names.ts'
-import { buildRoutes, type EncodedRoute, clustersOf } from './route.ts'
+import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
 
 /** What routing depends on of a listener; a rotated certificate is not part of it. */
 export interface ListenerFacts {

@@ -33,14 +33,16 @@ export function buildRouteMatch(match: HTTPRouteMatch, extension: MatchExtension
 
 function buildPathMatch({ path: { type, value } }: HTTPRouteMatch): RouteMatch {
   if (type === 'Exact') return { path: value }
-  if (type === 'RegularExpression') return { safeRegex: { regex: value } }
+  if (type === 'RegularExpression') return { safeRegex: { regex: value.toWellFormed() } }
   const prefix = value.replace(/\/$/, '')
   return prefix === '' ? { prefix: '/' } : { pathSeparatedPrefix: prefix }
 }
 
 /** Both kinds compare the whole text. */
 function buildStringMatch({ type, value }: { readonly type: string; readonly value: string }): StringMatcher {
-  return type === 'RegularExpression' ? { safeRegex: { regex: value } } : { exact: value }
+  // Half a surrogate pair is no UTF-8: Envoy would refuse the whole table.
+  const text = value.toWellFormed()
+  return type === 'RegularExpression' ? { safeRegex: { regex: text } } : { exact: text }
 }
 
 export function buildFraction(perMillion: number): envoy.config.core.v3.RuntimeFractionalPercent {

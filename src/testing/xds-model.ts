@@ -413,8 +413,9 @@ export class ModelProxy {
         check(isThere || this.#isBadSomewhere(), `${type} ${name} is gone and still held`)
       }
       if (this.#options.variant === 'delta') {
-        // What a refused table keeps alive is there already, and its bytes may be gone.
-        const isKept = (name: string): boolean => this.#isBadSomewhere() && held.has(name)
+        // What a refusal keeps alive is there already, and its bytes may be gone.
+        const isBad = (name: string): boolean => textOf(this.#bed, type, name)?.startsWith('bad') === true
+        const isKept = (name: string): boolean => held.has(name) && (this.#isBadSomewhere() || isBad(name))
         const open = [...(this.#unanswered.get(type) ?? [])].filter((name) => !isKept(name))
         check(open.length === 0, `D2: ${type} ${open.join()} was asked for and never answered`)
       }

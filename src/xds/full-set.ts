@@ -109,11 +109,7 @@ export class FullSetPush {
 
   onAck(subscription: Subscription, flight: Flight): void {
     const state = this.#state(subscription)
-    state.kept = new Map()
-    // A later response, not answered yet, may have taken some away.
-    for (const resource of flight.resources) {
-      if (subscription.held(resource.name) !== undefined) state.kept.set(resource.name, resource)
-    }
+    state.kept = new Map(flight.resources.map((r) => [r.name, r]))
     state.isBaselineKnown = true
     if (state.trying === flight.nonce) this.#endTrial(subscription, state)
   }
@@ -171,6 +167,7 @@ export class FullSetPush {
     const { view } = this.#context
     if (!wasTrial && suspects.some((r) => view.lastGood(r.typeUrl, r.name) !== undefined)) {
       state.trials = [[]]
+      this.#markDirty(subscription, changed)
       return { culprits: [], unclear: [] }
     }
     state.refusedSet = versionOf(flight.resources)
@@ -208,7 +205,6 @@ export class FullSetPush {
     const changed = resources.filter((r) => owed.has(r.name) || subscription.held(r.name) !== r.version)
     state.sent = new Map(resources.map((r) => [r.name, r]))
     const removed = subscription.heldNames().filter((name) => !state.sent.has(name))
-    for (const name of removed) state.kept.delete(name)
     const flight = this.#context.send(subscription, resources, removed, version)
     if (isTrial) state.trying = flight.nonce
     this.#host.afterSending(changed)
@@ -230,11 +226,10 @@ export class FullSetPush {
       if (old !== undefined && subscription.refused.get(name) !== old.version) resources.push(old)
     }
     if (typeUrl === typeUrls.listener) return resources
-    for (const name of new Set([...kept.keys(), ...sent.keys()])) {
+    for (const [name, last] of sent) {
       // Unwanted, but it may still be used.
       if (view.has(typeUrl, name) || subscription.removals.has(name) || !subscription.wants(name)) continue
-      const last = sent.get(name) ?? kept.get(name)
-      const resource = last !== undefined && subscription.refused.get(name) === last.version ? kept.get(name) : last
+      const resource = subscription.refused.get(name) === last.version ? kept.get(name) : last
       if (resource !== undefined) resources.push(resource)
     }
     return resources

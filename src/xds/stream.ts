@@ -410,7 +410,9 @@ export class AdsStream {
       const subscription = subscriptions.get(typeUrl)
       if (subscription === undefined) continue
       for (const flight of subscription.flights.values()) {
-        for (const { name } of flight.resources) barrier.set(barrierKey(typeUrl, name), flight.sequence)
+        for (const { name } of flight.resources) {
+          if (subscription.wants(name)) barrier.set(barrierKey(typeUrl, name), flight.sequence)
+        }
         for (const name of flight.removed) barrier.set(barrierKey(typeUrl, name), flight.sequence)
       }
       // A refused table whose successor is not on its way stays as it is in the proxy, with all that it uses.

@@ -178,6 +178,21 @@ describe('a local Envoy', () => {
     expect(await Promise.all([ask(one.url), ask(two.url)])).toEqual(['ECONNREFUSED', 200])
   })
 
+  it('counts what operators and the protocol need, and little else', async () => {
+    const { envoy, port, url } = await serve()
+    await ask(`${url}/status/503`)
+    const text = await (await fetch(`${envoy.adminUrl}/stats`)).text()
+    const stats = new Map(text.split('\n').map((line) => line.split(': ') as [string, string]))
+    expect(stats.get('cluster.echo.upstream_rq_5xx')).toBe('1')
+    expect(Number(stats.get('cluster.echo.upstream_rq_2xx'))).toBeGreaterThan(0)
+    expect(stats.get(`http.port-${port}.downstream_rq_5xx`)).toBe('1')
+    // Envoy resumes paused acknowledgements by this gauge.
+    expect(stats.get('cluster_manager.warming_clusters')).toBe('0')
+    expect(stats.get('listener_manager.total_listeners_active')).toBe('1')
+    expect(stats.get('control_plane.connected_state')).toBe('1')
+    expect([...stats.keys()].filter((name) => name.startsWith('cluster.echo.')).length).toBeLessThan(20)
+  })
+
   it('accepts a regular expression of more than the 100 instructions that Envoy allows by default', async () => {
     const { bed, url } = await serve()
     const regex = `/(${Array.from({ length: 60 }, (_, i) => `product${i}`).join('|')})[a-z0-9]{1,60}`
