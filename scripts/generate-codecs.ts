@@ -191,7 +191,7 @@ function generateTypes(ns: protobuf.NamespaceBase, codec: string, values: boolea
       if (child.nestedArray.length > 0)
         text += `${indent}namespace ${child.name} {\n${generateTypes(child, codec, false, pad)}${indent}}\n`
     } else if (child instanceof protobuf.Namespace) {
-      text += `${indent}${indent === '' ? 'export ' : ''}namespace ${child.name} {\n${generateTypes(child, codec, true, pad)}${indent}}\n`
+      text += `${indent}${indent === '' ? 'export declare ' : ''}namespace ${child.name} {\n${generateTypes(child, codec, true, pad)}${indent}}\n`
     }
   }
   return text
@@ -249,8 +249,8 @@ function generateDescriptors(types: Set<protobuf.Type>, enums: Set<protobuf.Enum
     join(out, 'descriptors.d.ts'),
     `${header}/** number, proto name, scalar | "message <name>" | "enum <name>", "" | "repeated" | "map <key scalar>" */
 export type FieldRow = readonly [number: number, name: string, of: string, shape: string]
-export const messages: { readonly [message: string]: readonly FieldRow[] }
-export const enums: { readonly [name: string]: { readonly [value: number]: string } }
+export declare const messages: { readonly [message: string]: readonly FieldRow[] }
+export declare const enums: { readonly [name: string]: { readonly [value: number]: string } }
 `,
   )
 }

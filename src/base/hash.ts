@@ -4,8 +4,3 @@ import { hash } from 'node:crypto'
 export function contentVersion(bytes: Uint8Array | string): string {
   return hash('sha1', bytes, 'base64url').slice(0, 11)
 }
-
-/** A digest for names, where a collision would join two tenants' objects: 128 bits in 32 hexadecimal digits. */
-export function nameDigest(text: string): string {
-  return hash('sha256', text, 'hex').slice(0, 32)
-}

@@ -46,6 +46,13 @@ describe('a rule', () => {
   })
 })
 
+test('of two header matches that differ in case only the first counts, also for precedence', () => {
+  const headers = '[{name: Version, value: two}, {name: region, value: eu}, {name: version, value: three}]'
+  const match = resolve(`[{matches: [{headers: ${headers}}]}]`).rules[0]?.matches[0]
+  expect(match?.match.headers?.map((h) => `${h.name}=${h.value}`)).toEqual(['Version=two', 'region=eu'])
+  expect(match?.rank.headers).toBe(2)
+})
+
 describe('regular expressions', () => {
   const bad = '{type: RegularExpression, value: "/(unclosed"}'
   const lookAhead = '(?=x)y'

@@ -160,7 +160,10 @@ class RuleResolver {
       const error = checkPatterns(match)
       if (error)
         this.#report('PartiallyInvalid', 'UnsupportedValue', error.message, `matches[${matchIndex}].${error.field}`)
-      else nodes.push({ match, rank: buildMatchRank(this.#rank, this.#index, matchIndex, match) })
+      else {
+        const effective = dropRepeatedHeaders(match)
+        nodes.push({ match: effective, rank: buildMatchRank(this.#rank, this.#index, matchIndex, effective) })
+      }
     }
     return nodes
   }
@@ -226,6 +229,13 @@ class RuleResolver {
 
 function milliseconds(duration: string | undefined): number | undefined {
   return duration === undefined ? undefined : parseDuration(duration)
+}
+
+/** Names compare without case; of several entries for one header the first counts (HTTPHeaderMatch.name). */
+function dropRepeatedHeaders(match: HTTPRouteMatch): HTTPRouteMatch {
+  const names = (match.headers ?? []).map((h) => h.name.toLowerCase())
+  if (new Set(names).size === names.length) return match
+  return { ...match, headers: (match.headers ?? []).filter((_, index) => names.indexOf(names[index] ?? '') === index) }
 }
 
 /** Envoy would refuse a whole table for one pattern that RE2 does not take. */

@@ -281,7 +281,7 @@ export class ModelProxy {
     }
     if (type === 'cluster') {
       const wanted = [...entriesOf(this.#bed, type)].filter(([, text]) => !text.startsWith('bad'))
-      if (wanted.every(([name]) => held.has(name))) this.#isSearching = false
+      if (wanted.every(([name, text]) => held.get(name)?.text === text)) this.#isSearching = false
       this.#follow('endpoint', [...held.keys()])
     }
     if (type === 'listener') this.#follow('route', [...held.values()].flatMap(({ text }) => refersTo(text)))

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { get } from 'node:http'
+import { type ClientHttp2Session, connect } from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -70,6 +71,20 @@ function ask(url: string): Promise<number | string | undefined> {
   })
 }
 
+/** @returns the status, or the code of the error */
+function askOver(session: ClientHttp2Session, path: string): Promise<number | string | undefined> {
+  return new Promise((resolve) => {
+    const stream = session.request({ ':path': path })
+    let status: number | undefined
+    stream.on('response', (headers) => {
+      status = headers[':status']
+    })
+    stream.on('error', (error: NodeJS.ErrnoException) => resolve(error.code))
+    stream.on('close', () => resolve(status))
+    stream.resume().end()
+  })
+}
+
 const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -121,6 +136,25 @@ describe('a local Envoy', () => {
     // Who comes after the end cannot connect; whoever was connected got an answer.
     expect(result.failures.filter((text) => !/ connect ECONNRE(FUSED|SET) /.test(text))).toEqual([])
     expect(result.statuses['200']).toBeGreaterThan(100)
+  })
+
+  it('finishes the requests of HTTP/2 clients and sends them elsewhere', async () => {
+    const { url, stop } = await serve()
+    const session = connect(url)
+    const goneAway = new Promise((resolve) => session.once('goaway', resolve))
+    const slow = askOver(session, '/?delay=1000')
+    await sleep(200)
+    const stopped = stop()
+    const answers: (number | string | undefined)[] = []
+    // Draining is told with the answer to a request, so one has to be answered.
+    while (!session.closed && !session.destroyed) {
+      answers.push(await askOver(session, '/?delay=5'))
+      if (answers.length > 500) break
+    }
+    await goneAway
+    expect(new Set(answers)).toEqual(new Set([200]))
+    expect(await slow).toBe(200)
+    await stopped
   })
 
   it('leaves neither a process nor a file nor a port when it is stopped', async () => {
