@@ -60,8 +60,7 @@ function buildOption(
   appendAction: envoy.config.core.v3.HeaderValueOption.HeaderAppendAction,
 ): HeaderValueOption {
   // Envoy's values are formats: "%" begins a command, which could print what the tenant must not see.
-  const header = { key, value: value.toWellFormed().replaceAll('%', '%%') }
-  return { header, appendAction, ...(value === '' && { keepEmptyValue: true }) }
+  return { header: { key, value: value.toWellFormed().replaceAll('%', '%%') }, appendAction }
 }
 
 const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/

@@ -1,5 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import type { BackendIdentity } from '../graph/backend.ts'
+import { type BackendIdentity, type BackendKey, backendKey } from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 
 /*
@@ -15,6 +15,14 @@ export function clusterName({ target, protocol }: BackendIdentity): string {
   const { group, kind, namespace, name, port } = target
   const kindPath = group === '' ? kind : `${group}/${kind}`
   return `${kindPath}/${namespace}/${name}/${port}/${protocol}`
+}
+
+/** The reverse of {@link clusterName}. */
+export function parseClusterName(cluster: string): { readonly backend: BackendKey; readonly protocol: string } {
+  const parts = cluster.split('/')
+  const [kind = '', namespace = '', name = '', port = '', protocol = ''] = parts.slice(-5)
+  const group = parts.length > 5 ? (parts[0] ?? '') : ''
+  return { backend: backendKey({ group, kind, namespace, name, port: Number(port) }), protocol }
 }
 
 /** What operators see in statistics instead of the cluster's name: "namespace/name/port". */

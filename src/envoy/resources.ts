@@ -1,16 +1,16 @@
 import { contentVersion } from '../base/hash.ts'
-import type { Collection } from '../collections/collection.ts'
+import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import { formatObjectKey, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import { type BackendKey, backendKey } from '../graph/backend.ts'
+import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
-import { clusterName, listenerName, secretName } from './names.ts'
+import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
 import { buildChunk, buildRouteConfiguration, chunkKey, sameChunk, sameTable } from './route-configuration.ts'
 import { buildFragment, claimHostname, sortHostnames, viewListener } from './route-fragment.ts'
 import { buildSecret } from './secret.ts'
@@ -74,48 +74,33 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
     { equals: sameTable },
   )
 
-  const uses = scheduler.index('RouteFragments by backend', fragments, (f) =>
-    f.backends.map((backend) => `${f.gateway}\n${backendKey(backend.target)}\n${backend.protocol}`),
+  const uses = scheduler.index('RouteFragments by cluster', fragments, (f) =>
+    f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
   )
-  const usedBackend = (key: string) => key.split('\n') as [NamespacedName, BackendKey, string]
-  const clusters = scheduler.derive('encoded Cluster', graph.backends, (backend) => {
-    if (backend.state !== 'resolved') return undefined
-    const slowToWarm = backend.endpoints.type === 'dns'
-    return { bytes: buildCluster(backend), name: clusterName(backend), protocol: backend.protocol, slowToWarm }
-  })
-  const assignments = scheduler.derive('encoded ClusterLoadAssignment', graph.backends, (backend, reads) => {
-    if (backend.state !== 'resolved' || backend.endpoints.type === 'dns') return undefined
-    const { namespace, name } = backend.target
-    const service = `${namespace}/${name}` as NamespacedName
-    const slices =
-      backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
-    return {
-      bytes: buildClusterLoadAssignment(backend, slices),
-      name: clusterName(backend),
-      protocol: backend.protocol,
-    }
-  })
-  const used = scheduler.group('used backend', uses, (key) => key)
-  const cluster = scheduler.deriveMany(
+  const cluster = scheduler.group(
     'Cluster resource',
-    used,
+    uses,
     (key, reads) => {
-      const [scope, backend, protocol] = usedBackend(key)
-      const encoded = reads.get(clusters, backend)
-      if (encoded?.protocol !== protocol) return []
-      const { name, bytes, slowToWarm } = encoded
-      return [resource(typeUrls.cluster, scope, name, bytes, [sourceOf(backend)], slowToWarm ? { slowToWarm } : {})]
+      const [scope, name] = splitResourceKey(key)
+      const backend = findBackend(reads, graph, name)
+      if (!backend) return undefined
+      const more = backend.endpoints.type === 'dns' ? { slowToWarm: true } : {}
+      return resource(typeUrls.cluster, scope, name, buildCluster(backend), [sourceOf(backend.key)], more)
     },
     byContent,
   )
-  const endpoint = scheduler.deriveMany(
+  const endpoint = scheduler.group(
     'ClusterLoadAssignment resource',
-    used,
+    uses,
     (key, reads) => {
-      const [scope, backend, protocol] = usedBackend(key)
-      const encoded = reads.get(assignments, backend)
-      if (encoded?.protocol !== protocol) return []
-      return [resource(typeUrls.endpoint, scope, encoded.name, encoded.bytes, [sourceOf(backend)])]
+      const [scope, name] = splitResourceKey(key)
+      const backend = findBackend(reads, graph, name)
+      if (!backend || backend.endpoints.type === 'dns') return undefined
+      const service = namespacedName(backend.target.namespace, backend.target.name)
+      const slices =
+        backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
+      const bytes = buildClusterLoadAssignment(backend, slices)
+      return resource(typeUrls.endpoint, scope, name, bytes, [sourceOf(backend.key)])
     },
     byContent,
   )
@@ -126,40 +111,53 @@ function createListeners(scheduler: Scheduler, graph: Graph) {
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>
     l.verdict === 'accepted' ? l : undefined,
   )
-  const byCertificate = scheduler.index('ListenerNodes by certificate', accepted, (l) =>
-    l.certificates.map((c) => resourceKey(l.gateway, c.key)),
+  const bySecret = scheduler.index('ListenerNodes by secret', accepted, (l) =>
+    l.certificates.map((c) => resourceKey(l.gateway, secretName(c.key))),
   )
-  const secret = scheduler.deriveMany(
+  const secret = scheduler.group(
     'Secret resource',
-    scheduler.group('used certificate', byCertificate, (key, _reads, members) => {
-      const [scope = '', secretKey] = key.split('\n')
-      const certificate = members.flatMap((l) => l.certificates).find((c) => c.key === secretKey)
-      return certificate && { scope, certificate }
-    }),
-    ({ scope, certificate }) => {
+    bySecret,
+    (key, _reads, members) => {
+      const [scope, name] = splitResourceKey(key)
+      const certificate = members.flatMap((l) => l.certificates).find((c) => secretName(c.key) === name)
+      if (!certificate) return undefined
       const source = formatObjectKey({ group: '', kind: 'Secret', ...splitNamespacedName(certificate.key) })
-      return [resource(typeUrls.secret, scope, secretName(certificate.key), buildSecret(certificate), [source])]
+      return resource(typeUrls.secret, scope, name, buildSecret(certificate), [source])
     },
     byContent,
   )
 
-  const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [portKey(l.gateway, l.port)])
+  const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [
+    resourceKey(l.gateway, listenerName(l.port)),
+  ])
   const profiles = scheduler.derive('ProxyProfile', graph.gateways, (gateway) => gateway.profile)
-  const listener = scheduler.deriveMany(
+  const listener = scheduler.group(
     'Listener resource',
-    scheduler.group('listeners of a port', byPort, (_key, _reads, members) => members),
-    (members, reads) => {
+    byPort,
+    (_key, reads, members) => {
       const first = members[0]
       const binding = first && reads.get(graph.bindings, first.gateway)
       const profile = first && reads.get(profiles, first.gateway)
-      if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return []
+      if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
       const { bytes, secrets } = buildListener(members, binding, profile)
       const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
-      return [resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })]
+      return resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })
     },
     byContent,
   )
   return { secret, listener }
+}
+
+/** The backend behind a cluster; undefined also when it has come to speak another protocol, which is another cluster. */
+function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
+  const { backend: key, protocol } = parseClusterName(cluster)
+  const backend = reads.get(graph.backends, key)
+  return backend?.state === 'resolved' && backend.protocol === protocol ? backend : undefined
+}
+
+function splitResourceKey(key: string): [scope: string, name: string] {
+  const end = key.indexOf('\n')
+  return [key.slice(0, end), key.slice(end + 1)]
 }
 
 function sourceOf(key: BackendKey): string {
@@ -173,6 +171,6 @@ function resource(
   bytes: Uint8Array,
   sources: readonly string[],
   more: Partial<EnvoyResource> = {},
-): readonly [string, EnvoyResource] {
-  return [resourceKey(scope, name), { typeUrl, scope, name, version: contentVersion(bytes), bytes, sources, ...more }]
+): EnvoyResource {
+  return { typeUrl, scope, name, version: contentVersion(bytes), bytes, sources, ...more }
 }

@@ -122,7 +122,8 @@ export class XdsEnvoy {
   }
 }
 
-export const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds))
+export const sleep = (milliseconds: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, milliseconds))
 
 function bootstrap(options: EnvoyOptions): object {
   const ads = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: '0s' }
@@ -180,7 +181,11 @@ function makeEnvoyResource(type: keyof typeof typeUrls, { name, bytes }: Resourc
   return { typeUrl: typeUrls[type], scope: 'a', name, bytes, version: contentVersion(bytes), sources: [], ...more }
 }
 
-const adsSource = { ads: {}, resourceApiVersion: envoy.config.core.v3.ApiVersion.V3, initialFetchTimeout: { seconds: 2 } }
+const adsSource = {
+  ads: {},
+  resourceApiVersion: envoy.config.core.v3.ApiVersion.V3,
+  initialFetchTimeout: { seconds: 2 },
+}
 
 const any = (typeUrl: string, value: Uint8Array) => ({ type_url: `type.googleapis.com/${typeUrl}`, value })
 
@@ -229,10 +234,7 @@ export function envoyListener(name: string, port: number, table: string, statPre
         filters: [
           {
             name: 'http',
-            typedConfig: any(
-              'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
-              hcm,
-            ),
+            typedConfig: any('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', hcm),
           },
         ],
       },
@@ -249,7 +251,11 @@ export interface RouteLine {
 }
 
 /** A table with one virtual host for everything. */
-export function envoyTable(name: string, routes: readonly RouteLine[], more: Partial<EnvoyResource> = {}): EnvoyResource {
+export function envoyTable(
+  name: string,
+  routes: readonly RouteLine[],
+  more: Partial<EnvoyResource> = {},
+): EnvoyResource {
   const bytes = envoy.config.route.v3.RouteConfiguration.encode({
     name,
     validateClusters: { value: false },

@@ -99,6 +99,7 @@ export class ModelProxy {
     this.disconnect()
     this.#inbox = []
     this.#connectedAt = this.#bed.clock.now()
+    this.#isSearching = false
     this.#nonces.clear()
     this.#asked.clear()
     this.#seenNonces.clear()
@@ -109,7 +110,11 @@ export class ModelProxy {
     this.proxy = await this.#bed.connect(this.#options.variant, { nodeId: 'model' })
     this.proxy.onWrite = (response) => this.#judge(response)
     for (const type of askingOrder) {
-      if (wildcardTypes.includes(type) || this.#names(type).size > 0 || (type === 'extension' && this.#isExtensionWildcard)) {
+      if (
+        wildcardTypes.includes(type) ||
+        this.#names(type).size > 0 ||
+        (type === 'extension' && this.#isExtensionWildcard)
+      ) {
         this.#ask(type, [...this.#names(type)], [])
       }
       if (this.#options.random() < 0.3) this.receive()
@@ -168,7 +173,10 @@ export class ModelProxy {
     check(new Set(all).size === all.length, `C8: duplicate name in ${type} ${all.join()}`)
     check(nonce !== '' && !this.#seenNonces.has(nonce), `C2: nonce ${nonce} of ${type} is empty or old`)
     this.#seenNonces.add(nonce)
-    check(names.length === 0 || removed.length === 0 || type !== 'cluster', `clusters ${removed.join()} are removed while ${names.join()} are added`)
+    check(
+      names.length === 0 || removed.length === 0 || type !== 'cluster',
+      `clusters ${removed.join()} are removed while ${names.join()} are added`,
+    )
     for (const name of names) {
       const text = response.texts[name] as string
       check(!text.startsWith('foreign'), `A7: ${type} ${name} of another scope was sent`)
@@ -186,7 +194,9 @@ export class ModelProxy {
       check(isPushed || isRoot || isAskedFor, `S7: ${type} ${name} is sent although not asked for`)
     }
     if (type === 'cluster' && this.#options.variant === 'sotw') {
-      const forgotten = [...this.#unwantedSince].filter(([, since]) => this.#connectedAt - since >= this.#options.linger)
+      const forgotten = [...this.#unwantedSince].filter(
+        ([, since]) => this.#connectedAt - since >= this.#options.linger,
+      )
       this.#forgottenAt.set(nonce, new Set(forgotten.map(([name]) => name)))
     }
   }
@@ -280,11 +290,13 @@ export class ModelProxy {
       if (type === 'route') this.#onTable(name, before?.text ?? '', text)
     }
     if (type === 'cluster') {
-      const wanted = [...entriesOf(this.#bed, type)].filter(([, text]) => !text.startsWith('bad'))
-      if (wanted.every(([name, text]) => held.get(name)?.text === text)) this.#isSearching = false
       this.#follow('endpoint', [...held.keys()])
     }
-    if (type === 'listener') this.#follow('route', [...held.values()].flatMap(({ text }) => refersTo(text)))
+    if (type === 'listener')
+      this.#follow(
+        'route',
+        [...held.values()].flatMap(({ text }) => refersTo(text)),
+      )
   }
 
   #use(type: TypeName, name: string): void {
@@ -303,9 +315,15 @@ export class ModelProxy {
       const isLost = this.#lost.has(`cluster ${cluster}`) || this.#lost.has(`endpoint ${cluster}`)
       const isWanted = this.#isLoadable('cluster', cluster) && this.#isLoadable('endpoint', cluster)
       if (isLost || !isWanted || this.#isSearching) continue
-      check(this.#held('cluster').has(cluster), `C12: table ${name} uses cluster ${cluster}, which the proxy does not have`)
+      check(
+        this.#held('cluster').has(cluster),
+        `C12: table ${name} uses cluster ${cluster}, which the proxy does not have`,
+      )
       // A changed cluster serves in its old form until its endpoints have come: only the first time counts.
-      check(this.#warm.has(cluster) || this.#wasWarm.has(cluster), `C10: table ${name} uses cluster ${cluster}, which has no endpoints`)
+      check(
+        this.#warm.has(cluster) || this.#wasWarm.has(cluster),
+        `C10: table ${name} uses cluster ${cluster}, which has no endpoints`,
+      )
     }
   }
 
@@ -337,7 +355,10 @@ export class ModelProxy {
     }
     const used = this.#usedAt.get(name)
     if (used === undefined) return
-    check(now - used >= this.#options.linger, `cluster ${name} is removed ${now - used} ms after its last use (${this.usedBy.get(name)})`)
+    check(
+      now - used >= this.#options.linger,
+      `cluster ${name} is removed ${now - used} ms after its last use (${this.usedBy.get(name)})`,
+    )
   }
 
   readonly usedBy = new Map<string, string>()
@@ -384,7 +405,7 @@ export class ModelProxy {
       this.#ask('extension', [], [name])
     } else if (roll < 0.85) {
       // A stale or invented nonce.
-      const nonce = random() < 0.5 ? 'zzz' : '1'
+      const nonce = random() < 0.5 ? 'zzz' : (this.#nonces.get('extension') ?? 'zzz')
       const resourceNames = [...wanted]
       if (variant === 'delta') proxy.delta('extension', { responseNonce: nonce })
       else if (this.#asked.has('extension')) proxy.sotw('extension', { responseNonce: nonce, resourceNames })
@@ -431,7 +452,9 @@ export class ModelProxy {
 
   /** A refused table lives on in its old form, and with it what it uses. */
   #isBadSomewhere(): boolean {
-    return (['listener', 'route'] as const).some((type) => [...entriesOf(this.#bed, type).values()].some((t) => t.startsWith('bad')))
+    return (['listener', 'route'] as const).some((type) =>
+      [...entriesOf(this.#bed, type).values()].some((t) => t.startsWith('bad')),
+    )
   }
 }
 
@@ -443,7 +466,8 @@ function textOfResource(resource: EnvoyResource): string {
 export function entriesOf(bed: XdsBed, type: TypeName): Map<string, string> {
   const found = new Map<string, string>()
   for (const [, resource] of bed.collections[type].entries()) {
-    if (resource.scope === 'a' && resource.typeUrl === typeUrls[type]) found.set(resource.name, textOfResource(resource))
+    if (resource.scope === 'a' && resource.typeUrl === typeUrls[type])
+      found.set(resource.name, textOfResource(resource))
   }
   return found
 }

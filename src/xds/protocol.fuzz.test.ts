@@ -167,9 +167,10 @@ async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBe
       }
       bed.advance(61_000)
     }
-    model.judgeAtRest()
+    // What the model finds while the server writes is thrown into the server, which logs it.
     const errors = bed.logs.filter((l) => l.level === 'error')
     if (errors.length > 0) throw new Violation(`logged: ${JSON.stringify(errors[0])}`)
+    model.judgeAtRest()
     return model.responses
   } catch (error) {
     const head = error instanceof Violation ? error.message : String((error as Error).stack)

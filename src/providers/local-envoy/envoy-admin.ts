@@ -9,9 +9,11 @@ export class EnvoyAdmin {
 
   /** New connections are refused at once, open ones end with their next answer; requests in flight go on. */
   async beginDrain(): Promise<void> {
+    // In this order: clients that are told to go reconnect at once, and whoever is in the kernel's queue when
+    // the listening socket closes is reset.
+    await this.#ask('POST', '/drain_listeners')
     // A failed health check makes Envoy say `connection: close`, or GOAWAY, with every answer from now on.
     await this.#ask('POST', '/healthcheck/fail')
-    await this.#ask('POST', '/drain_listeners')
   }
 
   /** Requests that wait for their answer, and TCP connections that are being proxied. */
