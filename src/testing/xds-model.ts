@@ -419,6 +419,9 @@ export class ModelProxy {
     this.#judgeWarmth()
     for (const type of askingOrder) {
       const held = this.#held(type)
+      const hasBad = [...entriesOf(this.#bed, type).values()].some((text) => text.startsWith('bad'))
+      // After a reconnection, a full set with a culprit that nobody names and nobody has accepted leaves all as it was.
+      if (this.#isSearching && hasBad && this.#fullSet(type)) continue
       for (const [name, text] of entriesOf(this.#bed, type)) {
         const isWanted = wildcardTypes.includes(type) || this.#names(type).has(name)
         if (!isWanted) continue
@@ -444,6 +447,7 @@ export class ModelProxy {
   }
 
   #judgeWarmth(): void {
+    if (this.#isSearching) return
     for (const name of this.#held('cluster').keys()) {
       if (!this.#isLoadable('endpoint', name) || !this.#isLoadable('cluster', name)) continue
       check(this.#warm.has(name), `C10: cluster ${name} is warming for ever`)
