@@ -1,4 +1,5 @@
 import type { Reads } from './collection.ts'
+import { countFew, forEachOfFew } from './few.ts'
 import { type CollectionKind, CollectionNode, type Equals, type Node, type NodePlace, type Retained } from './node.ts'
 import { Run } from './run.ts'
 import { Cell } from './watch.ts'
@@ -41,8 +42,8 @@ export abstract class CellNode<K extends string, V, Output, K2 extends string, W
     this.failing.delete(key)
     const cell = this.cells.get(key)
     if (cell === undefined) return
-    this.readCount -= cell.reads.length
-    for (const watch of cell.reads) watch.removeReader(cell)
+    this.readCount -= countFew(cell.reads)
+    forEachOfFew(cell.reads, (watch) => watch.removeReader(cell))
     this.cells.delete(key)
     this.clear(cell)
   }
@@ -59,7 +60,7 @@ export abstract class CellNode<K extends string, V, Output, K2 extends string, W
     }
     this.readCount += run.end(cell)
     // What comes to nothing and has read nothing needs no memory: filters leave out most of their input.
-    if (cell.output === undefined && cell.reads.length === 0) this.cells.delete(key)
+    if (cell.output === undefined && cell.reads === undefined) this.cells.delete(key)
     else this.cells.set(key, cell)
   }
 

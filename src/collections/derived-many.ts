@@ -2,11 +2,11 @@ import { assert } from '../base/assert.ts'
 import { compareStrings } from '../base/compare.ts'
 import { CellNode, type Input } from './cell-node.ts'
 import type { Reads } from './collection.ts'
-import { addToFew, countFew, type Few, forEachOfFew, removeFromFew } from './few.ts'
+import { addToFew, countFew, type Few, forEachOfFew, type Packed, pack, removeFromFew, unpack } from './few.ts'
 import type { Equals, NodePlace, Reference, Retained } from './node.ts'
 import type { Cell, Watch } from './watch.ts'
 
-type ManyCell<W> = Cell<readonly Claim<W>[]>
+type ManyCell<W> = Cell<Packed<Claim<W>>>
 
 /** An entry as one input wants it. */
 interface Claim<W> {
@@ -23,7 +23,7 @@ interface Claim<W> {
 export class DerivedManyNode<K extends string, V, K2 extends string, W> extends CellNode<
   K,
   V,
-  readonly Claim<W>[],
+  Packed<Claim<W>>,
   K2,
   W
 > {
@@ -67,7 +67,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
   }
 
   protected clear(cell: ManyCell<W>): void {
-    for (const claim of cell.output ?? []) this.#withdraw(claim)
+    forEachOfFew(cell.output, (claim) => this.#withdraw(claim))
   }
 
   #collect(inputKey: string, entries: Iterable<readonly [K2, W]>): Map<K2, W> {
@@ -81,7 +81,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
   }
 
   #claim(cell: ManyCell<W>, wanted: ReadonlyMap<K2, W>): void {
-    const before = new Map((cell.output ?? []).map((claim) => [claim.key, claim]))
+    const before = new Map(unpack(cell.output).map((claim) => [claim.key, claim]))
     const after: Claim<W>[] = []
     for (const [key, value] of wanted) {
       let claim = before.get(key)
@@ -97,7 +97,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
       after.push(claim)
     }
     for (const claim of before.values()) this.#withdraw(claim)
-    cell.output = after.length === 0 ? undefined : after.slice()
+    cell.output = pack(after)
   }
 
   #withdraw(claim: Claim<W>): void {
@@ -143,7 +143,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
   }
 
   outputsOf(inputKey: string): Iterable<string> {
-    return this.cells.get(inputKey)?.output?.map((claim) => claim.key) ?? []
+    return unpack(this.cells.get(inputKey)?.output).map((claim) => claim.key)
   }
 
   inputsOf(key: string): Iterable<Reference> {
@@ -151,7 +151,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
   }
 
   readsOf(key: string): readonly Watch[] {
-    return this.#winner(key)?.cell.reads ?? []
+    return unpack(this.#winner(key)?.cell.reads)
   }
 
   failureOf(key: string): string | undefined {

@@ -1,5 +1,6 @@
 import { CellNode, type Input } from './cell-node.ts'
 import type { Reads } from './collection.ts'
+import { unpack } from './few.ts'
 import type { Equals, NodePlace, Reference } from './node.ts'
 import type { Cell, Watch } from './watch.ts'
 
@@ -58,7 +59,7 @@ export class DerivedNode<K extends string, V, W> extends CellNode<K, V, W, K, W>
   }
 
   readsOf(key: string): readonly Watch[] {
-    return this.cells.get(key)?.reads ?? []
+    return unpack(this.cells.get(key)?.reads)
   }
 
   failureOf(key: string): string | undefined {

@@ -4,6 +4,9 @@
  */
 export type Few<T extends object> = undefined | T | readonly T[] | Set<T>
 
+/** A list that mostly has one item or none, made as a whole by `pack`. It is a `Few` as well. */
+export type Packed<T extends object> = undefined | T | readonly T[]
+
 /** From here on a Set is cheaper than looking through an array. */
 const many = 9
 
@@ -38,4 +41,15 @@ export function countFew(few: Few<object>): number {
   if (few === undefined) return 0
   if (few instanceof Set) return few.size
   return Array.isArray(few) ? few.length : 1
+}
+
+/** Copies several, because an array that was pushed to keeps room for more. */
+export function pack<T extends object>(items: readonly T[]): Packed<T> {
+  return items.length > 1 ? items.slice() : items[0]
+}
+
+/** The items in their order. Only several are kept as an array; otherwise it is a new one each time. */
+export function unpack<T extends object>(packed: Packed<T>): readonly T[] {
+  if (packed === undefined) return []
+  return Array.isArray(packed) ? packed : [packed as T]
 }

@@ -1,6 +1,6 @@
 import { Bucket, type Edit } from './bucket.ts'
 import type { Collection, Index } from './collection.ts'
-import { type Few, forEachOfFew } from './few.ts'
+import { type Few, forEachOfFew, pack } from './few.ts'
 import { type CollectionNode, Node, type NodePlace, type Reference, type Retained } from './node.ts'
 import type { Watch } from './watch.ts'
 
@@ -58,7 +58,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
       })
       for (const bucket of after) edit(bucket, key, value)
       if (after.length === 0) this.#places.delete(key)
-      else this.#places.set(key, after.length === 1 ? after[0] : after.slice())
+      else this.#places.set(key, pack(after))
     }
     for (const [bucket, list] of edits) this.#apply(bucket, list)
   }

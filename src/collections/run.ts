@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts'
 import type { Collection, Index, Reads } from './collection.ts'
+import { pack, unpack } from './few.ts'
 import { Node } from './node.ts'
 import type { Cell, Watch } from './watch.ts'
 
@@ -42,15 +43,14 @@ export class Run implements Reads {
    */
   end(cell: Cell<unknown>): number {
     this.#isOpen = false
-    const before = cell.reads
+    const before = unpack(cell.reads)
     const after = this.#watches
     if (before.length === after.length && before.every((watch, i) => watch === after[i])) return 0
     for (const watch of after) watch.addReader(cell)
     for (const watch of before) {
       if (watch.stamp !== this.#stamp) watch.removeReader(cell)
     }
-    // Copied, because an array that was pushed to keeps room for more.
-    cell.reads = after.slice()
+    cell.reads = pack(after)
     return after.length - before.length
   }
 

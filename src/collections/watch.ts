@@ -1,4 +1,4 @@
-import { addToFew, countFew, type Few, forEachOfFew, removeFromFew } from './few.ts'
+import { addToFew, countFew, type Few, forEachOfFew, type Packed, removeFromFew } from './few.ts'
 
 /** The node of the engine that computes a cell. */
 export interface CellOwner {
@@ -13,15 +13,13 @@ export class Cell<T> {
   readonly owner: CellOwner
   readonly key: string
   output: T | undefined = undefined
-  reads: readonly Watch[] = noReads
+  reads: Packed<Watch> = undefined
 
   constructor(owner: CellOwner, key: string) {
     this.owner = owner
     this.key = key
   }
 }
-
-const noReads: readonly Watch[] = []
 
 /** One key that derivations have read, present or not, and who they are. Exists only while there is one. */
 export class Watch {

@@ -91,7 +91,7 @@ class Renderer {
     if (message === 'google.protobuf.Struct') return fields['fields'] ?? {}
     if (message === 'google.protobuf.ListValue') return fields['values'] ?? []
     // A Value has one field, whose name says of what sort it is.
-    if (message === 'google.protobuf.Value') return Object.values(fields)[0] ?? null
+    if (message === 'google.protobuf.Value') return 'null_value' in fields ? null : (Object.values(fields)[0] ?? null)
     return fields
   }
 

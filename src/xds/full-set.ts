@@ -22,9 +22,11 @@ interface FullSetState {
   /** Groups of suspects that are tried on top of what is kept, one group after the other. */
   trials: (readonly string[])[]
   trying: string | undefined
-  /** The version of a set that was refused for a reason that could not be found out. */
-  refusedSet: string | undefined
+  /** Versions of sets that were refused for a reason that could not be found out. */
+  readonly refusedSets: Set<string>
 }
+
+const maximumRefusedSets = 64
 
 /** What a refused response tells. */
 export interface Blame {
@@ -74,7 +76,9 @@ export class FullSetPush {
     // A trial stands on firm ground only: on what is accepted, with nothing else on its way.
     if (state.trials.length > 0 && subscription.flights.size > 0) return
     const withheld = new Set<string>()
-    let isChanged = subscription.answerOwed || subscription.removals.size > 0 || state.trials.length > 0
+    // After a refusal that nobody understood, any change may be the cure, also that something is gone.
+    const isStuck = state.refusedSets.size > 0 && subscription.dirty.size > 0
+    let isChanged = isStuck || subscription.answerOwed || subscription.removals.size > 0 || state.trials.length > 0
     for (const name of subscription.dirty) {
       if (!subscription.wants(name)) {
         this.#context.forget(subscription, name)
@@ -111,6 +115,7 @@ export class FullSetPush {
     const state = this.#state(subscription)
     state.kept = new Map(flight.resources.map((r) => [r.name, r]))
     state.isBaselineKnown = true
+    state.refusedSets.clear()
     if (state.trying === flight.nonce) this.#endTrial(subscription, state)
   }
 
@@ -170,7 +175,8 @@ export class FullSetPush {
       this.#markDirty(subscription, changed)
       return { culprits: [], unclear: [] }
     }
-    state.refusedSet = versionOf(flight.resources)
+    if (state.refusedSets.size >= maximumRefusedSets) state.refusedSets.clear()
+    state.refusedSets.add(versionOf(flight.resources))
     return { culprits: [], unclear: suspects }
   }
 
@@ -192,7 +198,7 @@ export class FullSetPush {
     const owed = new Set(subscription.owed)
     for (const { name } of resources) if (!withheld.has(name)) subscription.settleName(name)
     subscription.removals.clear()
-    if (version === state.refusedSet) {
+    if (state.refusedSets.has(version)) {
       subscription.answerOwed = false
       return
     }
@@ -212,7 +218,7 @@ export class FullSetPush {
 
   /** Everything that the client should have: the latest, or for names that must stay as they are, what it has. */
   #compose(subscription: Subscription, withheld: ReadonlySet<string>): EnvoyResource[] {
-    const { view } = this.#context
+    const { view, retirement } = this.#context
     const { typeUrl } = subscription
     const { kept, sent, isBaselineKnown } = this.#state(subscription)
     const resources: EnvoyResource[] = []
@@ -228,7 +234,7 @@ export class FullSetPush {
     if (typeUrl === typeUrls.listener) return resources
     for (const [name, last] of sent) {
       // Unwanted, but it may still be used.
-      if (view.has(typeUrl, name) || subscription.removals.has(name) || !subscription.wants(name)) continue
+      if (view.has(typeUrl, name) || !retirement.has(typeUrl, name) || !subscription.wants(name)) continue
       const resource = subscription.refused.get(name) === last.version ? kept.get(name) : last
       if (resource !== undefined) resources.push(resource)
     }
@@ -238,7 +244,14 @@ export class FullSetPush {
   #state(subscription: Subscription): FullSetState {
     let state = this.#states.get(subscription)
     if (state === undefined) {
-      state = { kept: new Map(), sent: new Map(), isBaselineKnown: true, trials: [], trying: undefined, refusedSet: undefined }
+      state = {
+        kept: new Map(),
+        sent: new Map(),
+        isBaselineKnown: true,
+        trials: [],
+        trying: undefined,
+        refusedSets: new Set(),
+      }
       this.#states.set(subscription, state)
     }
     return state

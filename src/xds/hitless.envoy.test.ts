@@ -50,7 +50,11 @@ for (const variant of ['delta', 'sotw'] as const) {
     for (let i = 0; i < 100; i++) {
       const name = `c${i}`
       const started = performance.now()
-      bed.put(envoyCluster(name), envoyEndpoints(name, [backend.port]), envoyTable('t', [{ prefix: `/${i}`, cluster: name }]))
+      bed.put(
+        envoyCluster(name),
+        envoyEndpoints(name, [backend.port]),
+        envoyTable('t', [{ prefix: `/${i}`, cluster: name }]),
+      )
       for (;;) {
         const answer = await request(port, `/${i}`)
         if (answer.startsWith('200')) break
@@ -58,7 +62,14 @@ for (const variant of ['delta', 'sotw'] as const) {
         if (performance.now() - started > 3000) throw new Error(`route ${i} never came: ${answer}\n${proxy.log}`)
       }
       times.push(performance.now() - started)
-      if (i > 0) bed.change([], [['cluster', `c${i - 1}`], ['endpoint', `c${i - 1}`]])
+      if (i > 0)
+        bed.change(
+          [],
+          [
+            ['cluster', `c${i - 1}`],
+            ['endpoint', `c${i - 1}`],
+          ],
+        )
     }
     times.sort((a, b) => a - b)
     console.log(variant, 'p50', times[50], 'p99', times[99], bad.length)

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { entriesOf, ModelProxy, refersTo, Violation } from '../testing/xds-model.ts'
 import { makeResource, type TypeName, XdsBed } from '../testing/xds-bed.ts'
+import { entriesOf, ModelProxy, refersTo, Violation } from '../testing/xds-model.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /** 100,000 for the full run: `XDS_FUZZ_STEPS=100000 npx vitest run --project unit src/xds/protocol.fuzz.test.ts`. */
@@ -62,7 +62,14 @@ class World {
     if (roll < 0.4 && table !== undefined) this.#retarget(table, canBeBad && this.random() < 0.15)
     else if (roll < 0.5 && clusters.length > 0) {
       const name = this.pick(clusters)
-      this.put([makeResource('cluster', name, canBeBad && this.random() < 0.2 ? `bad${this.text()}` : this.text(), this.#more())])
+      this.put([
+        makeResource(
+          'cluster',
+          name,
+          canBeBad && this.random() < 0.2 ? `bad${this.text()}` : this.text(),
+          this.#more(),
+        ),
+      ])
     } else if (roll < 0.65 && clusters.length > 0) {
       const name = this.pick(clusters)
       this.put([makeResource('endpoint', name, canBeBad && this.random() < 0.15 ? `bad${this.text()}` : this.text())])
@@ -71,7 +78,8 @@ class World {
     else if (roll < 0.9) {
       const name = `x${Math.floor(this.random() * 5)}`
       if (this.random() < 0.3) this.put([], [['extension', name]])
-      else this.put([makeResource('extension', name, canBeBad && this.random() < 0.2 ? `bad${this.text()}` : this.text())])
+      else
+        this.put([makeResource('extension', name, canBeBad && this.random() < 0.2 ? `bad${this.text()}` : this.text())])
     } else if (table !== undefined) this.#retarget(table, false, [])
   }
 
@@ -88,12 +96,19 @@ class World {
     const present = entriesOf(this.bed, 'cluster')
     for (const cluster of uses) {
       if (present.has(cluster)) continue
-      put.push(makeResource('cluster', cluster, this.text(), this.#more()), makeResource('endpoint', cluster, this.text()))
+      put.push(
+        makeResource('cluster', cluster, this.text(), this.#more()),
+        makeResource('endpoint', cluster, this.text()),
+      )
     }
     const used = new Set(uses)
-    for (const [name, other] of entriesOf(this.bed, 'route')) if (name !== table) for (const c of refersTo(other)) used.add(c)
+    for (const [name, other] of entriesOf(this.bed, 'route'))
+      if (name !== table) for (const c of refersTo(other)) used.add(c)
     const unused = [...present.keys()].filter((name) => !used.has(name))
-    this.put(put, unused.flatMap((name) => [['cluster', name] as const, ['endpoint', name] as const]))
+    this.put(
+      put,
+      unused.flatMap((name) => [['cluster', name] as const, ['endpoint', name] as const]),
+    )
   }
 
   #toggleListener(): void {
@@ -101,13 +116,31 @@ class World {
     const listeners = entriesOf(this.bed, 'listener')
     const [listener, table] = [`l${index}`, `t${index}`]
     if (!listeners.has(listener)) {
-      this.put([makeResource('listener', listener, `${this.text()} ${table}`), makeResource('route', table, `${this.text()} `)])
+      this.put([
+        makeResource('listener', listener, `${this.text()} ${table}`),
+        makeResource('route', table, `${this.text()} `),
+      ])
     } else if (this.random() < 0.4) {
       this.put([makeResource('listener', listener, `${this.text()} ${table}`)])
     } else {
-      const used = new Set([...entriesOf(this.bed, 'route')].filter(([n]) => n !== table).flatMap(([, t]) => refersTo(t)))
+      const used = new Set(
+        [...entriesOf(this.bed, 'route')].filter(([n]) => n !== table).flatMap(([, t]) => refersTo(t)),
+      )
       const unused = [...entriesOf(this.bed, 'cluster').keys()].filter((name) => !used.has(name))
-      this.put([], [['listener', listener], ['route', table], ...unused.flatMap((n) => [['cluster', n], ['endpoint', n]] as const)])
+      this.put(
+        [],
+        [
+          ['listener', listener],
+          ['route', table],
+          ...unused.flatMap(
+            (n) =>
+              [
+                ['cluster', n],
+                ['endpoint', n],
+              ] as const,
+          ),
+        ],
+      )
     }
   }
 }
@@ -116,7 +149,14 @@ async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBe
   const random = createRandom(seed)
   const world = new World(random)
   const { bed, trace } = world
-  const model = new ModelProxy(bed, { variant, linger, drainTime, random, refusedAlone: new Set(), loadable: new Set() })
+  const model = new ModelProxy(bed, {
+    variant,
+    linger,
+    drainTime,
+    random,
+    refusedAlone: new Set(),
+    loadable: new Set(),
+  })
   try {
     await model.connect()
     for (let step = 0; step < steps; step++) {
@@ -175,7 +215,9 @@ async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBe
   } catch (error) {
     const head = error instanceof Violation ? error.message : String((error as Error).stack)
     const state = JSON.stringify(model.proxy?.session?.describe(), null, 1)
-    throw new Error(`seed ${seed} (${variant}): ${head}\n${state}\n${trace.slice(process.env['XDS_FUZZ_SEED'] ? 0 : -60).join('\n')}`)
+    throw new Error(
+      `seed ${seed} (${variant}): ${head}\n${state}\n${trace.slice(process.env['XDS_FUZZ_SEED'] ? 0 : -60).join('\n')}`,
+    )
   }
 }
 

@@ -94,8 +94,8 @@ export class Push {
         const has = subscription.held(name) !== undefined
         const goesNow =
           typeUrl === typeUrls.listener && (has || subscription.ghosts.has(name)) && !view.has(typeUrl, name)
-        // Behind a wildcard, what is withheld for having been refused is nothing that the client knows of.
-        const isMissed = owed && !has && (subscription.names.has(name) || !view.has(typeUrl, name))
+        // What is not there is nothing to speak of, unless the client has named it.
+        const isMissed = owed && !has && (subscription.names.has(name) || subscription.released.has(name))
         if (variant === 'delta' && (goesNow || isMissed)) removed.push(name)
         else this.#releaseBarrier(subscription, name)
         subscription.settleName(name)

@@ -33,6 +33,8 @@ export interface ViewOptions {
 interface Retained {
   readonly resource: EnvoyResource
   readonly until: number
+  /** A proxy has accepted it, so a table may use it. */
+  readonly isAccepted: boolean
 }
 
 /** What is known of one type in one scope. */
@@ -169,8 +171,14 @@ export class ScopeView {
       this.#markChanged(typeUrl, name)
       return
     }
-    if (served === undefined) type.drop(name)
-    else type.retained.set(name, { resource: served, until: this.#options.clock.now() + this.#options.linger })
+    // What is known to load is what proxies use.
+    const accepted = type.quarantine.lastGood(name)
+    const resource = accepted ?? served
+    if (resource === undefined) type.drop(name)
+    else {
+      const until = this.#options.clock.now() + this.#options.linger
+      type.retained.set(name, { resource, until, isAccepted: accepted !== undefined })
+    }
     this.#mark(this.#retired, typeUrl, name)
     this.#scheduleExpiry()
   }
@@ -220,16 +228,18 @@ export class ScopeView {
 
   #scheduleExpiry(): void {
     if (this.#cancelExpiry !== undefined) return
+    const now = this.#options.clock.now()
     let first = Number.POSITIVE_INFINITY
+    const isTableRefused = this.#isTableRefused()
     for (const type of this.#types.values()) {
       // Insertion order is order of expiry: the linger is the same for all.
       for (const retained of type.retained.values()) {
+        if (isTableRefused && retained.isAccepted && retained.until <= now) continue
         first = Math.min(first, retained.until)
         break
       }
     }
     if (first === Number.POSITIVE_INFINITY) return
-    const now = this.#options.clock.now()
     const at = Math.max(first, this.#drainsUntil, now)
     this.#cancelExpiry = this.#options.clock.after(at - now, () => {
       this.#cancelExpiry = undefined
@@ -241,10 +251,11 @@ export class ScopeView {
     const now = this.#options.clock.now()
     if (now >= this.#drainsUntil) {
       // Looked at again when the refusal is lifted or the table changes, both of which mark a change.
-      if (this.#isTableRefused()) return
+      const isTableRefused = this.#isTableRefused()
       for (const [typeUrl, type] of this.#types) {
         for (const [name, retained] of type.retained) {
           if (retained.until > now) break
+          if (isTableRefused && retained.isAccepted) continue
           assert(!type.wanted.has(name), 'a wanted resource is not retained')
           type.retained.delete(name)
           type.drop(name)

@@ -136,7 +136,17 @@ export class AdsStream {
     this.#retire(change.retired, () => true)
     // Retired before this stream began, or before it had the resource.
     this.#retire(change.gone, (typeUrl, name) => !this.#context.retirement.has(typeUrl, name))
+    if (this.#context.variant === 'sotw') this.#noteGone(change.gone)
     this.#host.scheduleFlush()
+  }
+
+  /** A full set that was refused may be accepted now that something is gone from it. */
+  #noteGone(gone: NamesByType): void {
+    for (const [typeUrl, names] of gone) {
+      const subscription = this.#context.subscriptions.get(typeUrl)
+      if (!subscription?.traits.fullSet) continue
+      for (const name of names) if (subscription.wants(name)) subscription.dirty.add(name)
+    }
   }
 
   /** The last good form of a refused table may use what is on its way out: that stays until a wanted form is accepted. */
@@ -284,6 +294,7 @@ export class AdsStream {
       if (subscription.wants(name)) {
         // Still covered by the wildcard: the client must hear whether that means having it.
         if (this.#context.variant === 'sotw') continue
+        subscription.released.add(name)
         subscription.owed.add(name)
         subscription.dirty.add(name)
       } else this.#context.forget(subscription, name)

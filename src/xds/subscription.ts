@@ -46,6 +46,8 @@ export class Subscription {
   readonly dirty = new Set<string>()
   /** Subset of `dirty`: the client asked for it, so it is answered even if nothing changed. */
   readonly owed = new Set<string>()
+  /** Subset of `owed`: no longer named but still behind the wildcard, so the client must hear whether it is there. */
+  readonly released = new Set<string>()
   /** Subset of `dirty`: sent although unchanged or not asked for, because something that uses it was sent. */
   readonly pushed = new Set<string>()
   /** Subset of `dirty`: was in a refused response, so it travels alone. */
@@ -182,6 +184,7 @@ export class Subscription {
   settleName(name: string): void {
     this.dirty.delete(name)
     this.owed.delete(name)
+    this.released.delete(name)
     this.pushed.delete(name)
     this.suspects.delete(name)
   }
