@@ -35,6 +35,8 @@ const commands = createCommands({
       startStandalone({
         ...options,
         logger: createLogger(logLevel, logFormat, terminal.err),
+        // Who asks Envoy to say more wants to see it, whatever we say ourselves.
+        envoyLogger: createLogger(options.envoyLogLevel === 'warn' ? logLevel : 'debug', logFormat, terminal.err),
         onFileProblem: (text) => terminal.err(`${text}\n`),
       }),
     untilSignal,

@@ -28,6 +28,8 @@ export interface StandaloneOptions {
   readonly strict: boolean
   readonly controllerNames: readonly string[]
   readonly logger: Logger
+  /** Where Envoy's own lines go; `logger` unless given. */
+  readonly envoyLogger?: Logger
   /** Told about problems of files, once each. */
   readonly onFileProblem: (text: string) => void
 }
@@ -79,7 +81,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
         concurrency: options.concurrency,
         logLevel: options.envoyLogLevel,
         strict: options.strict,
-        logger,
+        logger: options.envoyLogger ?? logger,
         clock,
       })
       await envoy.start()

@@ -5,8 +5,9 @@ export const maxRegularExpressionLength = 1024
 
 /**
  * In instructions of the program that Envoy's RE2 makes of a pattern, as estimated by
- * {@link estimateProgramSize}. Envoy sets no limit by default, so one tenant's `(\pL{30}){30}` (a million
- * instructions, tens of megabytes) would be everybody's. `\p{L}` alone is 1,200; `[^/]{500}` is 4,004.
+ * {@link estimateProgramSize}. Envoy's own default is 100, which refuses ordinary patterns; our bootstrap sets it
+ * to this number. Without a limit one tenant's `(\pL{30}){30}` (a million instructions, tens of megabytes) would be
+ * everybody's. `\p{L}` alone is 1,200; `[^/]{500}` is 4,004.
  */
 export const maxRegularExpressionSize = 5000
 
@@ -17,6 +18,8 @@ export const maxRegularExpressionSize = 5000
  * @returns what is wrong and how to put it right, undefined when nothing is
  */
 export function checkRegularExpression(pattern: string): string | undefined {
+  // Envoy refuses it, and it could match nothing that a request has.
+  if (pattern === '') return 'the pattern is empty and matches nothing: write one, or remove the match'
   if (pattern.length > maxRegularExpressionLength)
     return `the pattern has ${pattern.length} characters: use at most ${maxRegularExpressionLength}`
   if (estimateProgramSize(pattern) > maxRegularExpressionSize)

@@ -242,8 +242,11 @@ export class Push {
   #releaseBarrier(subscription: Subscription, name: string): void {
     const { view, retirement } = this.#context
     const { typeUrl, traits } = subscription
-    // A table without anything that may be sent stays as it is in the proxy, and so does what it uses.
-    if (!traits.table || (view.has(typeUrl, name) && view.get(typeUrl, name) === undefined)) return
+    if (!traits.table) return
+    // A table that is refused or no longer wanted stays as it is in the proxy, and so does what it uses,
+    // until the proxy lets go of it.
+    const isWanted = view.wanted(typeUrl, name) !== undefined
+    if (isWanted ? view.get(typeUrl, name) === undefined : subscription.held(name) !== undefined) return
     const key = barrierKey(typeUrl, name)
     this.#heldSince.delete(key)
     const flight = subscription.flightOf(name)

@@ -410,7 +410,11 @@ export class AdsStream {
         else names.set(typeUrl, new Set([name]))
       }
     }
-    if (names.size > 0) this.#context.retirement.retire(names, this.#barrier())
+    if (names.size === 0) return
+    const barrier = this.#barrier()
+    // A table does not wait for itself, but for the listener that used it.
+    for (const typeUrl of tableTypes) for (const name of names.get(typeUrl) ?? []) barrier.delete(barrierKey(typeUrl, name))
+    this.#context.retirement.retire(names, barrier)
   }
 
   /** Every table and listener (or those of one type) that is about to change, and the response that must be accepted for each. */
