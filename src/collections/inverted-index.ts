@@ -2,7 +2,7 @@ import { Bucket, type Edit } from './bucket.ts'
 import type { Collection, Index } from './collection.ts'
 import { type Few, forEachOfFew, pack } from './few.ts'
 import { type CollectionNode, Node, type NodePlace, type Reference, type Retained } from './node.ts'
-import type { Watch } from './watch.ts'
+import { nextStamp, type Watch, WatchTable } from './watch.ts'
 
 const nobody: readonly never[] = Object.freeze([])
 
@@ -10,31 +10,46 @@ const nobody: readonly never[] = Object.freeze([])
 export class IndexNode<I extends string, K extends string, V> extends Node implements Index<I, K, V> {
   readonly on: Collection<K, V>
   readonly #keysOf: (value: V, key: K) => Iterable<I>
-  readonly #buckets: Map<string, Bucket<V>> = new Map()
+  /** Also those that are only read: one map holds both. */
+  readonly #buckets: WatchTable<Bucket<V>>
   /** Where each member stands, kept rather than asked for again: `keysOf` may throw, and its strings would be new ones. */
   readonly #places: Map<K, Few<Bucket<V>>> = new Map()
-  #lastStamp = 0
+  /** Of the member that was placed last: its buckets bear it, so that repeated names are found without a Set. */
+  #stamp = 0
+  #size = 0
 
   constructor(place: NodePlace, on: CollectionNode<K, V>, keysOf: (value: V, key: K) => Iterable<I>) {
-    super(place, 'index', [on])
+    const buckets = new WatchTable(place.name, (table, key) => new Bucket<V>(table, key))
+    super(place, 'index', [on], buckets)
+    this.#buckets = buckets
     this.on = on
     this.#keysOf = keysOf
   }
 
   get size(): number {
-    return this.#buckets.size
+    return this.#size
   }
 
   lookup(key: I): readonly V[] {
-    return this.#buckets.get(key)?.values ?? nobody
+    return this.#filled(key)?.values ?? nobody
+  }
+
+  /** As `lookup`, for somebody who looks once per change. */
+  glance(key: I): readonly V[] {
+    return this.#filled(key)?.glance() ?? nobody
   }
 
   count(key: I): number {
-    return this.#buckets.get(key)?.size ?? 0
+    return this.#buckets.find(key)?.size ?? 0
   }
 
-  keys(): IterableIterator<I> {
-    return this.#buckets.keys() as IterableIterator<I>
+  *keys(): Generator<I, undefined> {
+    for (const bucket of this.#buckets.all()) if (bucket.size > 0) yield bucket.key as I
+  }
+
+  #filled(key: string): Bucket<V> | undefined {
+    const bucket = this.#buckets.find(key)
+    return bucket === undefined || bucket.size === 0 ? undefined : bucket
   }
 
   protected *initialKeys(): Generator<K> {
@@ -52,9 +67,8 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
       const value = this.on.get(key)
       const after = this.#place(key, value)
       if (after === undefined) continue
-      // The stamps of the buckets in `after` are the last one given out.
       forEachOfFew(this.#places.get(key), (bucket) => {
-        if (bucket.stamp !== this.#lastStamp) edit(bucket, key, undefined)
+        if (bucket.stamp !== this.#stamp) edit(bucket, key, undefined)
       })
       for (const bucket of after) edit(bucket, key, value)
       if (after.length === 0) this.#places.delete(key)
@@ -76,16 +90,12 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
       }
     }
     this.failing.delete(key)
-    const stamp = ++this.#lastStamp
+    this.#stamp = nextStamp()
     const buckets: Bucket<V>[] = []
     for (const name of wanted) {
-      let bucket = this.#buckets.get(name)
-      if (bucket === undefined) {
-        bucket = new Bucket(name)
-        this.#buckets.set(name, bucket)
-      }
-      if (bucket.stamp === stamp) continue
-      bucket.stamp = stamp
+      const bucket = this.#buckets.obtain(name)
+      if (bucket.stamp === this.#stamp) continue
+      bucket.stamp = this.#stamp
       buckets.push(bucket)
     }
     return buckets
@@ -94,7 +104,8 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   #apply(bucket: Bucket<V>, edits: readonly Edit<V>[]): void {
     const before = bucket.size
     bucket.apply(edits)
-    if (bucket.size === 0) this.#buckets.delete(bucket.key)
+    this.#size += Number(bucket.size > 0) - Number(before > 0)
+    if (bucket.isIdle) this.#buckets.forget(bucket)
     for (const dependent of this.dependents) dependent.markDirty(bucket.key)
     this.values.wake(bucket.key)
     if (bucket.size !== before) this.presence.wake(bucket.key)
@@ -107,7 +118,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   }
 
   inputsOf(key: string): Iterable<Reference> {
-    return this.#buckets.get(key)?.keys.map((member) => ({ collection: this.on.name, key: member })) ?? []
+    return this.#buckets.find(key)?.keys.map((member) => ({ collection: this.on.name, key: member })) ?? []
   }
 
   readsOf(): readonly Watch[] {
@@ -115,11 +126,11 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   }
 
   valueOf(key: string): unknown {
-    return this.#buckets.get(key)?.values
+    return this.#filled(key)?.values
   }
 
   failureOf(key: string): string | undefined {
-    for (const member of this.#buckets.get(key)?.keys ?? []) {
+    for (const member of this.#buckets.find(key)?.keys ?? []) {
       const failure = this.failing.get(member)
       if (failure !== undefined) return `${member}: ${failure}`
     }
@@ -128,7 +139,8 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   override tally(retained: Retained): void {
     super.tally(retained)
-    retained.buckets += this.#buckets.size
+    // An idle one would be a leak.
+    for (const bucket of this.#buckets.all()) retained.buckets += Number(bucket.size > 0 || bucket.isIdle)
     retained.members += this.#places.size
   }
 }

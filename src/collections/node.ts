@@ -1,6 +1,6 @@
 import type { Change, Collection } from './collection.ts'
 import { isStructurallyEqual } from './equality.ts'
-import { type Watch, WatchTable } from './watch.ts'
+import { Watch, WatchTable } from './watch.ts'
 
 export type CollectionKind = 'source' | 'derive' | 'deriveMany' | 'group' | 'join' | 'index'
 
@@ -48,6 +48,8 @@ export interface Retained {
   failing: number
 }
 
+const watchTable = (name: string): WatchTable => new WatchTable(name, (table, key) => new Watch(table, key))
+
 /** A vertex of the network: anything that can feed a derivation or be read by one. */
 export abstract class Node {
   readonly host: NodeHost
@@ -69,14 +71,14 @@ export abstract class Node {
   #isFilled = false
   readonly #dirty: Set<string> = new Set()
 
-  constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[]) {
+  constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[], values = watchTable(place.name)) {
     this.host = place.host
     this.name = place.name
     this.order = place.order
     this.kind = kind
     this.inputs = inputs
-    this.values = new WatchTable(place.name)
-    this.presence = new WatchTable(place.name)
+    this.values = values
+    this.presence = watchTable(place.name)
     for (const input of inputs) input.dependents.push(this)
   }
 

@@ -2,14 +2,12 @@ import { assert } from '../base/assert.ts'
 import type { Collection, Index, Reads } from './collection.ts'
 import { pack, unpack } from './few.ts'
 import { Node } from './node.ts'
-import type { Cell, Watch } from './watch.ts'
-
-let lastStamp = 0
+import { type Cell, nextStamp, type Watch } from './watch.ts'
 
 /** One computation of one cell: hands out what it reads and remembers it. Good for that computation only. */
 export class Run implements Reads {
   readonly #owner: Node
-  readonly #stamp = ++lastStamp
+  readonly #stamp = nextStamp()
   readonly #watches: Watch[] = []
   #isOpen = true
 

@@ -126,10 +126,12 @@ export class Scheduler {
     options: CollectionOptions<W> = {},
   ): Collection<I, W> {
     const node = this.#nodeOf(by)
+    assert(node instanceof IndexNode, `"${node.name}" is not an index`)
+    const index = node as IndexNode<I, K, V>
     const input: Input<I, readonly V[]> = {
-      node,
-      get: (key) => (by.count(key) === 0 ? undefined : by.lookup(key)),
-      keys: () => by.keys(),
+      node: index,
+      get: (key) => (index.count(key) === 0 ? undefined : index.glance(key)),
+      keys: () => index.keys(),
     }
     return this.#create(
       name,

@@ -21,17 +21,27 @@ export class Cell<T> {
   }
 }
 
+let lastStamp = 0
+
+/** Never given out before, to a run or to a member of an index that is placed. */
+export const nextStamp = (): number => ++lastStamp
+
 /** One key that derivations have read, present or not, and who they are. Exists only while there is one. */
 export class Watch {
   readonly table: WatchTable
   readonly key: string
   readers: Few<Cell<unknown>> = undefined
-  /** The last run that read it: finds repeated reads and dropped ones without a Set per run. */
+  /** The last run that read it: finds repeated reads and dropped ones without a Set per run. See `nextStamp`. */
   stamp = 0
 
   constructor(table: WatchTable, key: string) {
     this.table = table
     this.key = key
+  }
+
+  /** Whether nobody needs it, so that its table is to forget it. */
+  get isIdle(): boolean {
+    return this.readers === undefined
   }
 
   addReader(cell: Cell<unknown>): void {
@@ -40,29 +50,35 @@ export class Watch {
 
   removeReader(cell: Cell<unknown>): void {
     this.readers = removeFromFew(this.readers, cell)
-    if (this.readers === undefined) this.table.forget(this)
+    if (this.isIdle) this.table.forget(this)
   }
 }
 
 /** Who reads which key of one collection or index. */
-export class WatchTable {
+export class WatchTable<W extends Watch = Watch> {
   /** Of the collection or index that is read. */
   readonly name: string
-  #watches: Map<string, Watch> | undefined = undefined
+  readonly #make: (table: WatchTable, key: string) => W
+  #watches: Map<string, W> | undefined = undefined
 
-  constructor(name: string) {
+  constructor(name: string, make: (table: WatchTable, key: string) => W) {
     this.name = name
+    this.#make = make
   }
 
-  find(key: string): Watch | undefined {
+  all(): Iterable<W> {
+    return this.#watches?.values() ?? []
+  }
+
+  find(key: string): W | undefined {
     return this.#watches?.get(key)
   }
 
-  obtain(key: string): Watch {
+  obtain(key: string): W {
     this.#watches ??= new Map()
     let watch = this.#watches.get(key)
     if (watch === undefined) {
-      watch = new Watch(this, key)
+      watch = this.#make(this, key)
       this.#watches.set(key, watch)
     }
     return watch
@@ -80,8 +96,12 @@ export class WatchTable {
 
   /** For tests and dumps: walks everything. */
   count(): { watches: number; readers: number } {
+    let watches = 0
     let readers = 0
-    for (const watch of this.#watches?.values() ?? []) readers += countFew(watch.readers)
-    return { watches: this.#watches?.size ?? 0, readers }
+    for (const watch of this.all()) {
+      watches += Number(watch.readers !== undefined)
+      readers += countFew(watch.readers)
+    }
+    return { watches, readers }
   }
 }

@@ -1,3 +1,4 @@
+import { checkHeaderChange, type HeaderChangeKind } from '../gatewayapi/http-header.ts'
 import type { HTTPHeaderFilter } from '../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../gen/envoy.js'
 
@@ -32,13 +33,18 @@ export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderM
   const changes = new Map<string, HeaderChange>()
   for (const { remove = [], set = [], add = [] } of filters) {
     for (const name of remove) {
-      if (isModifiable(name)) changes.set(name.toLowerCase(), { removed: true, value: undefined, added: [] })
+      if (isWritable('remove', name)) changes.set(name.toLowerCase(), { removed: true, value: undefined, added: [] })
     }
+    const named = new Set<string>()
     for (const { name, value } of set) {
-      if (isWritable(name)) changes.set(name.toLowerCase(), { removed: false, value, added: [] })
+      const key = name.toLowerCase()
+      // Of entries that differ only in case the first one counts.
+      if (!isWritable('set', name) || named.has(key)) continue
+      named.add(key)
+      changes.set(key, { removed: false, value, added: [] })
     }
     for (const { name, value } of add) {
-      if (!isWritable(name)) continue
+      if (!isWritable('add', name)) continue
       const key = name.toLowerCase()
       const change = changes.get(key) ?? { removed: false, value: undefined, added: [] }
       change.added.push(value)
@@ -63,30 +69,9 @@ function buildOption(
   return { header: { key, value: value.toWellFormed().replaceAll('%', '%%') }, appendAction }
 }
 
-const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
-
-/**
- * They frame a message or belong to one connection. A tenant who could write them could end one request in
- * the middle of another.
- */
-const connectionHeaders = new Set([
-  'connection',
-  'content-length',
-  'http2-settings',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-function isModifiable(name: string): boolean {
-  return headerName.test(name) && name.toLowerCase() !== 'host'
-}
-
-function isWritable(name: string): boolean {
-  return isModifiable(name) && !connectionHeaders.has(name.toLowerCase())
+/** Whether a change may go into Envoy's lists; a host that is set goes elsewhere, see {@link hostOf}. */
+function isWritable(kind: HeaderChangeKind, name: string): boolean {
+  return name.toLowerCase() !== 'host' && checkHeaderChange(kind, name, 'request') === undefined
 }
 
 const authority = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/

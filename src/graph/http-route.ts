@@ -1,8 +1,9 @@
 import type { Collection, Reads } from '../collections/collection.ts'
 import { parseDuration } from '../gatewayapi/duration.ts'
+import { checkHeaderChange } from '../gatewayapi/http-header.ts'
 import { buildMatchRank, buildRouteRank, type MatchRank, type RouteRank } from '../gatewayapi/match-precedence.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
-import type { HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { HTTPHeaderFilter, HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPBackendRef, HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 import { type BackendObjectReference, gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import { checkRegularExpression } from '../gatewayapi/regular-expression.ts'
@@ -102,10 +103,18 @@ export function resolveHTTPRoute(source: HTTPRoute, context: HTTPRouteContext): 
   return { key, source, hostnames, rules, problems: rankPartialProblems(rules, problems) }
 }
 
+/** Reported for a match that is left out, until it is known whether anything of the route is left. */
+const droppedMatch = 'dropped match'
+
 /** When no match of any rule is left, the route as a whole is not accepted: "partially" would be a lie. */
 function rankPartialProblems(rules: readonly HTTPRouteRuleNode[], problems: readonly Problem[]): readonly Problem[] {
-  if (rules.some((r) => r.matches.length > 0)) return problems
-  return problems.map((p) => (p.on === 'PartiallyInvalid' ? { ...p, on: 'Accepted' } : p))
+  const nothingLeft = rules.every((r) => r.matches.length === 0)
+  return problems.map((p) => {
+    if (p.on !== droppedMatch && p.on !== 'PartiallyInvalid') return p
+    if (nothingLeft) return { ...p, on: 'Accepted' }
+    // The specification wants such a message to begin with what was done about it.
+    return p.on === droppedMatch ? { ...p, on: 'PartiallyInvalid', message: `Dropped Rule: ${p.message}` } : p
+  })
 }
 
 /** What one rule's resolution shares: where it is and where problems go. */
@@ -158,8 +167,7 @@ class RuleResolver {
     const nodes: HTTPRouteMatchNode[] = []
     for (const [matchIndex, match] of rule.matches.entries()) {
       const error = checkPatterns(match)
-      if (error)
-        this.#report('PartiallyInvalid', 'UnsupportedValue', error.message, `matches[${matchIndex}].${error.field}`)
+      if (error) this.#report(droppedMatch, 'UnsupportedValue', error.message, `matches[${matchIndex}].${error.field}`)
       else {
         const effective = dropRepeatedHeaders(match)
         nodes.push({ match: effective, rank: buildMatchRank(this.#rank, this.#index, matchIndex, effective) })
@@ -183,9 +191,25 @@ class RuleResolver {
         this.#broken = true
         const message = `filter ${filter.type} is not supported: requests are answered with 500`
         this.#report('PartiallyInvalid', 'UnsupportedValue', message, path)
-      } else resolved.push({ type: 'plain', filter })
+      } else {
+        if (filter.type === 'RequestHeaderModifier')
+          this.#checkHeaders(filter.requestHeaderModifier, 'request', `${path}.requestHeaderModifier`)
+        if (filter.type === 'ResponseHeaderModifier')
+          this.#checkHeaders(filter.responseHeaderModifier, 'response', `${path}.responseHeaderModifier`)
+        resolved.push({ type: 'plain', filter })
+      }
     }
     return resolved
+  }
+
+  /** Changes that Envoy would refuse are left out; whoever wrote them is told. */
+  #checkHeaders(filter: HTTPHeaderFilter, direction: 'request' | 'response', field: string): void {
+    for (const kind of ['set', 'add', 'remove'] as const) {
+      for (const [index, header] of (filter[kind] ?? []).entries()) {
+        const message = checkHeaderChange(kind, typeof header === 'string' ? header : header.name, direction)
+        if (message) this.#report('PartiallyInvalid', 'UnsupportedValue', message, `${field}.${kind}[${index}]`)
+      }
+    }
   }
 
   #resolveMirror(mirror: HTTPRequestMirrorFilter, field: string): ResolvedFilter {

@@ -19,6 +19,8 @@ function grantMatrix(from: string, to: string, name: string) {
     ['a grant to the very object', [grant([from], [`${to}/${name}`])], true],
     ['a grant to another object', [grant([from], [`${to}/other`])], false],
     ['a grant to another kind', [grant([from], ['ConfigMap'])], false],
+    ['a grant to the kind in another group', [otherGroup(grant([from], [to]), 'to')], false],
+    ['a grant from the kind in another group', [otherGroup(grant([from], [to]), 'from')], false],
     ['a grant from another kind', [grant([other], [to])], false],
     ['a grant from another namespace', [referenceGrantYaml('vault/g', [`${from}/billing`], [to])], false],
     ['a grant from its own namespace', [referenceGrantYaml('vault/g', [`${from}/vault`], [to])], false],
@@ -34,6 +36,10 @@ function grantMatrix(from: string, to: string, name: string) {
     ['one good grant of two', [grant([other], [to], 'a'), grant([from], [to], 'b')], true],
   ] as const
 }
+
+/** The same grant with example.com as the group of its referrers or of what they refer to. */
+const otherGroup = (yaml: string, field: 'from' | 'to') =>
+  yaml.replace(new RegExp(`( ${field}: \\[\\{group: )[^,]*`), '$1example.com')
 
 const grant = (from: readonly string[], to: readonly string[], name = 'g') =>
   referenceGrantYaml(

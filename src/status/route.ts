@@ -50,12 +50,7 @@ export function deriveRouteStatus(
     if (!parentRef) continue
     const problems = [...parent.problems, ...route.problems]
     const conditions = buildConditions(rules, problems, generation, withPaths)
-    statuses.push({ parentRef, controllerName, conditions: markDroppedRules(conditions) })
+    statuses.push({ parentRef, controllerName, conditions })
   }
   return { parents: statuses }
-}
-
-/** The specification wants this message to begin with what was done about it. */
-function markDroppedRules(conditions: Condition[]): Condition[] {
-  return conditions.map((c) => (c.type === 'PartiallyInvalid' ? { ...c, message: `Dropped Rule: ${c.message}` } : c))
 }

@@ -91,6 +91,9 @@ export class FullSetPush {
         subscription.settleName(name)
       } else if (subscription.refused.get(name) === resource.version) {
         subscription.settleName(name)
+      } else if (view.wanted(subscription.typeUrl, name) === undefined && subscription.held(name) !== undefined) {
+        this.#host.releaseBarrier(subscription, name)
+        subscription.settleName(name)
       } else if (!subscription.owed.has(name) && subscription.held(name) === resource.version) {
         this.#host.settleUnchanged(subscription, name, resource)
       } else if (this.#host.mustWait(subscription, name, resource)) {
@@ -223,7 +226,9 @@ export class FullSetPush {
     const { kept, sent, isBaselineKnown } = this.#state(subscription)
     const resources: EnvoyResource[] = []
     for (const name of new Set(subscription.selected(view))) {
-      const resource = view.get(typeUrl, name)
+      // What is no longer wanted stays as it was sent, not as it once was.
+      const last = view.wanted(typeUrl, name) === undefined ? sent.get(name) : undefined
+      const resource = last ?? view.get(typeUrl, name)
       if (resource !== undefined && !withheld.has(name) && subscription.refused.get(name) !== resource.version) {
         resources.push(resource)
         continue

@@ -105,6 +105,12 @@ export class Push {
         subscription.settleName(name)
         continue
       }
+      // What is no longer wanted is there for those who ask, not to take anybody back to an older version.
+      if (!owed && !pushed && view.wanted(typeUrl, name) === undefined && subscription.held(name) !== undefined) {
+        this.#releaseBarrier(subscription, name)
+        subscription.settleName(name)
+        continue
+      }
       // A suspect that the proxy has had before may have been sent for warming something: that is lost.
       const isSuspect = subscription.suspects.has(name)
       if (!owed && !pushed && !isSuspect && subscription.held(name) === resource.version) {

@@ -33,8 +33,6 @@ export interface ViewOptions {
 interface Retained {
   readonly resource: EnvoyResource
   readonly until: number
-  /** A proxy has accepted it, so a table may use it. */
-  readonly isAccepted: boolean
 }
 
 /** What is known of one type in one scope. */
@@ -171,14 +169,8 @@ export class ScopeView {
       this.#markChanged(typeUrl, name)
       return
     }
-    // What is known to load is what proxies use.
-    const accepted = type.quarantine.lastGood(name)
-    const resource = accepted ?? served
-    if (resource === undefined) type.drop(name)
-    else {
-      const until = this.#options.clock.now() + this.#options.linger
-      type.retained.set(name, { resource, until, isAccepted: accepted !== undefined })
-    }
+    if (served === undefined) type.drop(name)
+    else type.retained.set(name, { resource: served, until: this.#options.clock.now() + this.#options.linger })
     this.#mark(this.#retired, typeUrl, name)
     this.#scheduleExpiry()
   }
@@ -233,8 +225,8 @@ export class ScopeView {
     const isTableRefused = this.#isTableRefused()
     for (const type of this.#types.values()) {
       // Insertion order is order of expiry: the linger is the same for all.
-      for (const retained of type.retained.values()) {
-        if (isTableRefused && retained.isAccepted && retained.until <= now) continue
+      for (const [name, retained] of type.retained) {
+        if (isTableRefused && retained.until <= now && type.quarantine.lastGood(name) !== undefined) continue
         first = Math.min(first, retained.until)
         break
       }
@@ -250,12 +242,17 @@ export class ScopeView {
   #expire(): void {
     const now = this.#options.clock.now()
     if (now >= this.#drainsUntil) {
-      // Looked at again when the refusal is lifted or the table changes, both of which mark a change.
+      // Looked at again when the refusal is lifted or the table changes: both mark a change.
       const isTableRefused = this.#isTableRefused()
       for (const [typeUrl, type] of this.#types) {
         for (const [name, retained] of type.retained) {
           if (retained.until > now) break
-          if (isTableRefused && retained.isAccepted) continue
+          // A refused table lives on in its last good form, and so does what that may use.
+          const used = isTableRefused ? type.quarantine.lastGood(name) : undefined
+          if (used !== undefined) {
+            type.retained.set(name, { resource: used, until: retained.until })
+            continue
+          }
           assert(!type.wanted.has(name), 'a wanted resource is not retained')
           type.retained.delete(name)
           type.drop(name)

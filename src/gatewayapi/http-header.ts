@@ -1,0 +1,43 @@
+/** Which headers a route may change (HTTPHeaderFilter). */
+
+const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
+
+/**
+ * They frame a message or belong to one connection. A tenant who could write them could end one request in
+ * the middle of another.
+ */
+const connectionHeaders = new Set([
+  'connection',
+  'content-length',
+  'http2-settings',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+export type HeaderChangeKind = 'set' | 'add' | 'remove'
+
+/**
+ * Why a header cannot be changed in this way. `Host` can be set in requests, where it rewrites the host.
+ * @returns a sentence, or undefined when it can
+ */
+export function checkHeaderChange(
+  kind: HeaderChangeKind,
+  name: string,
+  direction: 'request' | 'response',
+): string | undefined {
+  const lower = name.toLowerCase()
+  if (!headerName.test(name)) return `"${name}" is not a header name: remove it`
+  if (lower === 'host') {
+    if (kind === 'set' && direction === 'request') return undefined
+    return direction === 'request'
+      ? `Host cannot be changed by "${kind}": use a URLRewrite filter with a hostname`
+      : 'Host is no header of a response: remove it'
+  }
+  if (kind !== 'remove' && connectionHeaders.has(lower))
+    return `${name} belongs to the connection and cannot be written: remove it`
+  return undefined
+}
