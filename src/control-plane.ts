@@ -3,7 +3,8 @@ import type { Logger } from './base/logger.ts'
 import type { Collection, Source } from './collections/collection.ts'
 import { Scheduler } from './collections/scheduler.ts'
 import { createProgramming, programmingUnknown } from './envoy/programming.ts'
-import { createEnvoyResources, type EnvoyResources } from './envoy/resources.ts'
+import { createEnvoyResources, type EnvoyResources, type EnvoyTranslation } from './envoy/resources.ts'
+import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './envoy/table-form.ts'
 import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
@@ -18,6 +19,8 @@ export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
   readonly controllerNames: readonly string[]
   readonly logger: Logger
+  /** When a large table is divided; automatically unless given. */
+  readonly tablePolicy?: TablePolicy
   /** A bug in a derivation surfaces instead of being logged; for tests. */
   readonly rethrow?: boolean
 }
@@ -44,6 +47,9 @@ export function createOfflineControlPlane(options: ControlPlaneOptions): Control
   return complete(pipeline, options, programmingUnknown(pipeline.scheduler, pipeline.graph))
 }
 
+/** Envoy's `--drain-time-s`, in milliseconds: how long connections live that a changed listener has left. */
+const drainTime = 60_000
+
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
@@ -51,17 +57,20 @@ export interface ServingOptions extends ControlPlaneOptions {
 
 /** A control plane with its xDS server, which still has to listen. */
 export function createServingControlPlane(options: ServingOptions): ControlPlane & { readonly xds: XdsServer } {
-  const pipeline = createPipeline(options)
-  const { scheduler, graph, resources } = pipeline
   const { logger, clock, authenticator } = options
-  const xds = createXdsServer({ scheduler, collections: resources, authenticator, logger, clock })
+  const pipeline = createPipeline(options, (run) => void clock.after(drainTime, run))
+  const { scheduler, graph, resources, served } = pipeline
+  const xds = createXdsServer({ scheduler, collections: served, authenticator, logger, clock, drainTime })
   const programming = createProgramming(scheduler, graph, resources, xds.acks)
   return { ...complete(pipeline, options, programming), xds }
 }
 
-type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'resources'>
+type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
 
-function createPipeline({ controllerNames, logger, rethrow = false }: ControlPlaneOptions): Pipeline {
+function createPipeline(
+  { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy }: ControlPlaneOptions,
+  afterDrain?: TableFormOptions['afterDrain'],
+): Pipeline {
   const scheduler = new Scheduler({ logger, rethrow })
   const sources: WritableSources = {
     gatewayClasses: scheduler.source('GatewayClass'),
@@ -77,7 +86,8 @@ function createPipeline({ controllerNames, logger, rethrow = false }: ControlPla
     bindings: scheduler.source('GatewayBinding'),
   }
   const graph = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
-  return { scheduler, sources, graph, resources: createEnvoyResources(scheduler, graph) }
+  const tableFormOptions = { policy: tablePolicy, ...(afterDrain && { afterDrain }) }
+  return { scheduler, sources, graph, ...createEnvoyResources(scheduler, graph, tableFormOptions) }
 }
 
 function complete(

@@ -23,7 +23,7 @@ export const translateOffline: TranslateOffline = async (paths, controllerNames)
   }
 }
 
-const types = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const
+const types = ['listener', 'route', 'scopedRoute', 'cluster', 'endpoint', 'secret'] as const
 
 /** Every Envoy resource as proto JSON, by Gateway, type and name. */
 export function listResources({ resources }: Pick<ControlPlane, 'resources'>): PrintedResource[] {

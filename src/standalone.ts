@@ -6,6 +6,7 @@ import { systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { RunView, Standalone } from './cli/run.ts'
 import { type ControlPlane, createServingControlPlane } from './control-plane.ts'
+import { defaultTablePolicy, type TablePolicy } from './envoy/table-form.ts'
 import { createSink } from './object-sink.ts'
 import { FileProvider } from './providers/file/file-provider.ts'
 import { type FileReport, formatProblem } from './providers/file/report.ts'
@@ -27,6 +28,10 @@ export interface StandaloneOptions {
   /** Envoy refuses unknown fields. */
   readonly strict: boolean
   readonly controllerNames: readonly string[]
+  /** Whether large tables are divided. */
+  readonly tables: TablePolicy['tables']
+  /** Instead of the default size from which tables are divided; for tests. */
+  readonly divideFrom?: number
   readonly logger: Logger
   /** Where Envoy's own lines go; `logger` unless given. */
   readonly envoyLogger?: Logger
@@ -51,6 +56,10 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     logger,
     clock,
     authenticator,
+    tablePolicy: {
+      tables: options.tables,
+      divideFrom: options.divideFrom ?? defaultTablePolicy.divideFrom,
+    },
   })
   const { scheduler, sources, fleets, xds } = controlPlane
   const socket = join(directory, 'xds.sock')

@@ -19,7 +19,7 @@ export interface PrintedStatus {
 
 /** One Envoy resource, ready to print. */
 export interface PrintedResource {
-  readonly type: 'listener' | 'route' | 'cluster' | 'endpoint' | 'secret'
+  readonly type: 'listener' | 'route' | 'scopedRoute' | 'cluster' | 'endpoint' | 'secret'
   /** The Gateway that it belongs to. */
   readonly gateway: string
   readonly name: string

@@ -70,6 +70,12 @@ export const runOptions = {
     'strict',
     'Makes Envoy refuse fields that it does not know instead of ignoring them; costs about a third more per table update.',
   ),
+  tables: choiceOption(
+    'tables',
+    ['auto', 'always', 'never'],
+    'auto',
+    'Whether the routes of a port are divided into scoped tables, which makes an edit of a large port cheap and each request a little dearer. auto: from 2000 hosts on.',
+  ),
   readyFile: {
     name: 'ready-file',
     value: 'PATH',
@@ -82,7 +88,7 @@ export const runOptions = {
   help,
 }
 
-export const resourceTypes = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const
+export const resourceTypes = ['listener', 'route', 'scopedRoute', 'cluster', 'endpoint', 'secret'] as const
 
 export const translateOptions = {
   files,

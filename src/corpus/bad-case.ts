@@ -58,7 +58,12 @@ export function manifestOf(...objects: readonly object[]): string {
   return objects.map((o) => `${JSON.stringify(o, undefined, 1)}\n`).join('---\n')
 }
 
-export function backendObject(namespace: string, endpoints: readonly object[], name = 'echo', spec: object = {}): object {
+export function backendObject(
+  namespace: string,
+  endpoints: readonly object[],
+  name = 'echo',
+  spec: object = {},
+): object {
   return object('gateway.envoyproxy.io/v1alpha1', 'Backend', { name, namespace }, { spec: { endpoints, ...spec } })
 }
 
@@ -74,10 +79,20 @@ export function routeObject(namespace: string, spec: object, name = 'web'): obje
   return object(gatewayApi, 'HTTPRoute', { name, namespace }, { spec: { ...common, ...spec } })
 }
 
-export function gatewayObject(namespace: string, listeners: readonly object[], spec: object = {}, name = 'own'): object {
-  return object(gatewayApi, 'Gateway', { name, namespace }, {
-    spec: { gatewayClassName: 'gatewright', listeners, ...spec },
-  })
+export function gatewayObject(
+  namespace: string,
+  listeners: readonly object[],
+  spec: object = {},
+  name = 'own',
+): object {
+  return object(
+    gatewayApi,
+    'Gateway',
+    { name, namespace },
+    {
+      spec: { gatewayClassName: 'gatewright', listeners, ...spec },
+    },
+  )
 }
 
 /** A case that is one route with one rule. @param rule beside its backendRefs */
@@ -87,7 +102,12 @@ export function ruleCase(name: string, attacks: string, rule: object, expected: 
 
 /** A case that is one route. */
 export function routeCase(name: string, attacks: string, spec: object, expected: Expectation): BadCase {
-  return { name, attacks, ...expected, manifest: manifestOf(backendObject(name, [echoEndpoint]), routeObject(name, spec)) }
+  return {
+    name,
+    attacks,
+    ...expected,
+    manifest: manifestOf(backendObject(name, [echoEndpoint]), routeObject(name, spec)),
+  }
 }
 
 /** A case of one filter. @param filter its type and its fields */

@@ -1,7 +1,9 @@
 import { envoy } from '../gen/envoy.js'
 import { buildDuration, packAny } from './any.ts'
+import { type BucketCount, bucketHeader, buildBucketMutation } from './bucket-expression.ts'
 import { adsSource } from './config-source.ts'
 import type { AddressRange, HeaderPolicy } from './header-policy.ts'
+import { scopeCollectionName } from './names.ts'
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3
 type HttpConnectionManager = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
@@ -32,13 +34,19 @@ const pathNormalization: HttpConnectionManager = {
   pathWithEscapedSlashesAction: HttpConnectionManager.PathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT,
 }
 
+/** The table that a filter chain asks for. */
+export interface ServedTable {
+  readonly name: string
+  /** Into how many scoped tables it is divided; 1 is a RouteConfiguration. */
+  readonly buckets: 1 | BucketCount
+}
+
 /**
  * The connection manager of an HTTP or HTTPS filter chain. It depends on nothing that a route or a
  * policy could change, because every change of it drains connections.
- * @param tableName the RouteConfiguration that it asks for
  */
 export function buildHttpConnectionManager(
-  tableName: string,
+  table: ServedTable,
   statPrefix: string,
   policy: HeaderPolicy,
 ): envoy.config.listener.v3.Filter {
@@ -48,13 +56,28 @@ export function buildHttpConnectionManager(
     ...pathNormalization,
     ...buildHeaderOptions(policy),
     statPrefix,
-    rds: { routeConfigName: tableName, configSource: adsSource },
+    ...buildRouteSource(table),
     httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: router }],
     upgradeConfigs: [{ upgradeType: 'websocket' }],
   }
   return {
     name: 'envoy.filters.network.http_connection_manager',
     typedConfig: packAny(HttpConnectionManager, manager),
+  }
+}
+
+function buildRouteSource({ name, buckets }: ServedTable): HttpConnectionManager {
+  if (buckets === 1) return { rds: { routeConfigName: name, configSource: adsSource } }
+  return {
+    earlyHeaderMutationExtensions: [buildBucketMutation(buckets)],
+    scopedRoutes: {
+      name,
+      scopeKeyBuilder: { fragments: [{ headerValueExtractor: { name: bucketHeader, index: 0 } }] },
+      scopedRds: {
+        scopedRdsConfigSource: adsSource,
+        srdsResourcesLocator: scopeCollectionName(name, buckets),
+      },
+    },
   }
 }
 

@@ -7,7 +7,8 @@ import type { ListenerNode } from '../graph/listener.ts'
 import { packAny } from './any.ts'
 import { buildPlainChain, buildSecureChain } from './filter-chain.ts'
 import { headerPolicies } from './header-policy.ts'
-import { listenerName, secretName } from './names.ts'
+import type { ServedTable } from './http-connection-manager.ts'
+import { listenerName, secretName, tableName } from './names.ts'
 
 const { Listener } = envoy.config.listener.v3
 const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3
@@ -25,17 +26,23 @@ export interface EncodedListener {
 /**
  * The Envoy Listener of one port of a Gateway. Its name is the port as users write it, wherever it is bound.
  * @param listeners the accepted listeners of the port in any order: at least one, all of one protocol
+ * @param bucketsOf how a table is divided
  */
 export function buildListener(
   listeners: readonly ListenerNode[],
   binding: GatewayBinding,
   profile: ProxyProfile,
+  bucketsOf: (table: string) => ServedTable['buckets'] = () => 1,
 ): EncodedListener {
   const [first] = listeners
   assert(
     first && listeners.every((l) => l.protocol === first.protocol && l.port === first.port),
     'an Envoy listener is made of the listeners of one port, which have one protocol',
   )
+  const served = (listener: ListenerNode): ServedTable => {
+    const name = tableName(listener)
+    return { name, buckets: bucketsOf(name) }
+  }
   const policy = headerPolicies[profile.headers]
   const secure = first.protocol === 'HTTPS'
   const sorted = [...listeners].sort((a, b) => compareStrings(a.hostname, b.hostname))
@@ -45,7 +52,9 @@ export function buildListener(
       socketAddress: { address: binding.listenAddress, portValue: binding.ports[String(first.port)] ?? first.port },
     },
     perConnectionBufferLimitBytes: { value: 32 * kibibyte },
-    filterChains: secure ? sorted.map((l) => buildSecureChain(l, policy)) : [buildPlainChain(first, policy)],
+    filterChains: secure
+      ? sorted.map((l) => buildSecureChain(l, policy, served(l)))
+      : [buildPlainChain(first, policy, served(first))],
     ...(secure && { listenerFilters: [tlsInspector] }),
   }).finish()
   const secrets = secure ? [...new Set(sorted.flatMap((l) => l.certificates.map((c) => secretName(c.key))))].sort() : []

@@ -1,6 +1,7 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { type BackendIdentity, type BackendKey, backendKey } from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
+import type { BucketCount } from './bucket-expression.ts'
 
 /*
  * Every name on the wire. Names are unique within the scope of a Gateway, say nothing of the position
@@ -49,4 +50,25 @@ export function listenerName(port: number): string {
  */
 export function tableName({ protocol, port, hostname }: Pick<ListenerNode, 'protocol' | 'port' | 'hostname'>): string {
   return protocol === 'HTTPS' ? `port-${port}/${hostname === '' ? '*' : hostname}` : `port-${port}`
+}
+
+const scopes = 'xdstp:///envoy.config.route.v3.ScopedRouteConfiguration'
+
+/**
+ * One bucket of a table as a ScopedRouteConfiguration. The number of buckets is part of the name, because
+ * while connections drain a table may be there in two divisions, whose keys mean different things.
+ */
+export function scopeName(table: string, count: BucketCount, bucket: string): string {
+  return `${scopes}/${table}/${count}/${bucket}`
+}
+
+/** The reverse of {@link scopeName}. */
+export function parseScopeName(name: string): { readonly table: string; readonly bucket: string } {
+  const parts = name.slice(scopes.length + 1).split('/')
+  return { table: parts.slice(0, -2).join('/'), bucket: parts.at(-1) ?? '' }
+}
+
+/** All buckets of a table. */
+export function scopeCollectionName(table: string, count: BucketCount): string {
+  return `${scopes}/${table}/${count}/*`
 }

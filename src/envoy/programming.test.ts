@@ -6,6 +6,7 @@ import type { Graph } from '../graph/graph.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import type { PortProgramming } from '../graph/programming.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
+import { scopeName } from './names.ts'
 import { createProgramming, type ResourceVerdict } from './programming.ts'
 
 const gateway = 'shop/edge' as NamespacedName
@@ -15,6 +16,7 @@ const tableVerdict = (name: string) => `${typeUrls.route}\n${gateway}\n${name}`
 let scheduler: Scheduler
 let verdicts: Source<string, ResourceVerdict>
 let wanted: Source<string, EnvoyResource>
+let scopes: Source<string, EnvoyResource>
 let programming: Collection<string, PortProgramming>
 let graph: Graph
 
@@ -23,9 +25,10 @@ beforeEach(() => {
   const listeners = scheduler.source<ListenerKey, ListenerNode>('listeners')
   verdicts = scheduler.source('verdicts')
   wanted = scheduler.source('wanted')
+  scopes = scheduler.source('scopes')
   // Only what is read of them.
   graph = { listeners } as unknown as Graph
-  programming = createProgramming(scheduler, graph, { listener: wanted } as never, verdicts)
+  programming = createProgramming(scheduler, graph, { listener: wanted, scopedRoute: scopes } as never, verdicts)
   scheduler.batch(() => {
     for (const [name, verdict] of [
       ['a.test', 'accepted'],
@@ -65,6 +68,21 @@ describe('a port of a Gateway', () => {
     say(tableVerdict('port-443/a.test'), { ackedVersion: 'x' })
     expect(state()).toEqual(['pending', 'waiting for Envoy to accept the routes'])
     say(tableVerdict('port-443/b.test'), { ackedVersion: 'y' })
+    expect(state()).toEqual(['programmed', ''])
+  })
+
+  it('with a table that is divided is programmed when all of its scopes are accepted', () => {
+    const names = ['0', '1'].map((bucket) => scopeName('port-443/b.test', 16, bucket))
+    scheduler.batch(() => {
+      for (const name of names)
+        scopes.set(resourceKey(gateway, name), { scope: gateway as string, name } as EnvoyResource)
+    })
+    want('1')
+    say(listenerVerdict, { ackedVersion: '1' })
+    say(tableVerdict('port-443/a.test'), { ackedVersion: 'x' })
+    say(`${typeUrls.scopedRoute}\n${gateway}\n${names[0]}`, { ackedVersion: 'y' })
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the routes'])
+    say(`${typeUrls.scopedRoute}\n${gateway}\n${names[1]}`, { ackedVersion: 'y' })
     expect(state()).toEqual(['programmed', ''])
   })
 

@@ -5,7 +5,7 @@ import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
 import { resourceKey, typeUrls } from '../xds/resource.ts'
-import { listenerName, tableName } from './names.ts'
+import { listenerName, parseScopeName, tableName } from './names.ts'
 import type { EnvoyResources } from './resources.ts'
 
 /** What proxies have said about a resource; the shape is that of the xDS server's acks. */
@@ -25,6 +25,9 @@ export function createProgramming(
   verdicts: ResourceVerdicts,
 ): Collection<string, PortProgramming> {
   const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l) => [portKey(l.gateway, l.port)])
+  const scopesByTable = scheduler.index('ScopedRouteConfigurations by table', resources.scopedRoute, (r) => [
+    resourceKey(r.scope, parseScopeName(r.name).table),
+  ])
   return scheduler.group('PortProgramming', byPort, (_key, reads, members) => {
     const first = members[0]
     if (!first) return undefined
@@ -43,10 +46,16 @@ export function createProgramming(
       return result('rejected', `Envoy refused the listener: ${verdict.rejected.message}`)
     if (verdict?.ackedVersion !== wanted.version) return result('pending', 'waiting for Envoy to accept the listener')
     // A listener starts when its tables are there; which version of them does not matter for that.
+    const keysOf = (table: string): string[] => {
+      const scopes = reads.lookup(scopesByTable, resourceKey(gateway, table))
+      return scopes.length === 0
+        ? [verdictKey(typeUrls.route, gateway, table)]
+        : scopes.map((scope) => verdictKey(typeUrls.scopedRoute, gateway, scope.name))
+    }
     const missing = members.some(
       (l) =>
         l.verdict === 'accepted' &&
-        reads.get(verdicts, verdictKey(typeUrls.route, gateway, tableName(l)))?.ackedVersion === undefined,
+        keysOf(tableName(l)).some((key) => reads.get(verdicts, key)?.ackedVersion === undefined),
     )
     return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
   })

@@ -1,5 +1,5 @@
 import { contentVersion } from '../base/hash.ts'
-import type { Collection, Reads } from '../collections/collection.ts'
+import type { Collection, Reads, Source } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { formatObjectKey, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
@@ -11,10 +11,33 @@ import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
 import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
-import { buildChunk, buildRouteConfiguration, chunkKey, sameChunk, sameTable } from './route-configuration.ts'
-import { buildFragment, claimHostname, sortHostnames, viewListener } from './route-fragment.ts'
+import {
+  buildChunk,
+  buildRouteConfiguration,
+  chunkKey,
+  type RouteTable,
+  sameChunk,
+  sameTable,
+} from './route-configuration.ts'
+import { buildFragment, claimHostname, type RouteFragment, sortHostnames, viewListener } from './route-fragment.ts'
+import {
+  buildScopedTable,
+  divideChunk,
+  type ScopedTable,
+  sameScopedTable,
+  sameSlice,
+  scopeKey,
+} from './scoped-route-configuration.ts'
 import { buildSecret } from './secret.ts'
-import { buildVirtualHost, hostKey, sameList, sameVirtualHost } from './virtual-host.ts'
+import { keepTableForms, type TableForm, type TableFormOptions } from './table-form.ts'
+import {
+  buildVirtualHost,
+  type EncodedVirtualHost,
+  type HostKey,
+  hostKey,
+  sameList,
+  sameVirtualHost,
+} from './virtual-host.ts'
 
 type Resources = Collection<string, EnvoyResource>
 
@@ -24,7 +47,18 @@ export interface EnvoyResources {
   readonly endpoint: Resources
   readonly secret: Resources
   readonly listener: Resources
+  /** Whole tables; those of a table that is divided are `scopedRoute`. */
   readonly route: Resources
+  readonly scopedRoute: Resources
+}
+
+export interface EnvoyTranslation {
+  readonly resources: EnvoyResources
+  /**
+   * The same with what only draining connections still ask for: a proxy gets what it asks for, so a table
+   * in a form that it has left costs nothing, and one that it is leaving is never stale.
+   */
+  readonly served: EnvoyResources
 }
 
 /** Equal for everybody who sends or explains it; the bytes are in the version. */
@@ -37,11 +71,24 @@ const byContent = {
 }
 
 /** Wires the derivations from the graph to Envoy's resources. Each reads only what stands above it. */
-export function createEnvoyResources(scheduler: Scheduler, graph: Graph): EnvoyResources {
-  return { ...createTablesAndBackends(scheduler, graph), ...createListeners(scheduler, graph) }
+export function createEnvoyResources(
+  scheduler: Scheduler,
+  graph: Graph,
+  tableFormOptions: TableFormOptions,
+): EnvoyTranslation {
+  const forms = scheduler.source<string, TableForm>('TableForm')
+  const virtualHosts = createVirtualHosts(scheduler, graph)
+  const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
+  const backends = createBackends(scheduler, graph, virtualHosts.fragments)
+  const resources = { route, scopedRoute, ...backends, ...createListeners(scheduler, graph, forms) }
+  const sizes = scheduler.derive('TableSize', tables, (table) => table.size, {
+    equals: (a, b) => a.virtualHosts === b.virtualHosts && a.wildcards === b.wildcards,
+  })
+  keepTableForms(scheduler, sizes, forms, tableFormOptions)
+  return { resources, served: { ...resources, route: tables, scopedRoute: scopedTables } }
 }
 
-function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
+function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
   const listeners = scheduler.derive('ListenerFacts', graph.listeners, viewListener)
   const listenersByPort = scheduler.index('ListenerFacts by port', listeners, (l) => [portKey(l.gateway, l.port)])
   const portHostnames = scheduler.group('hostnames of a port', listenersByPort, (_key, _reads, members) =>
@@ -62,18 +109,57 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
     (key, reads) => buildVirtualHost(key, reads, fragmentsByHost),
     { equals: sameVirtualHost },
   )
+  return { fragments, virtualHosts }
+}
+
+function createTables(
+  scheduler: Scheduler,
+  virtualHosts: Collection<HostKey, EncodedVirtualHost>,
+  forms: Source<string, TableForm>,
+) {
   const virtualHostsByChunk = scheduler.index('VirtualHosts by chunk', virtualHosts, (v) => [chunkKey(v)])
   const chunks = scheduler.group('TableChunk', virtualHostsByChunk, (_key, _reads, members) => buildChunk(members), {
     equals: sameChunk,
   })
   const chunksByTable = scheduler.index('TableChunks by table', chunks, (c) => [resourceKey(c.gateway, c.table)])
-  const route = scheduler.group(
-    'RouteConfiguration resource',
+  const tables = scheduler.group(
+    'RouteConfiguration',
     chunksByTable,
     (_key, _reads, members) => buildRouteConfiguration(members),
     { equals: sameTable },
   )
+  const slices = scheduler.deriveMany(
+    'BucketSlice',
+    chunks,
+    (chunk, reads, key) => divideChunk(chunk, reads, forms, key),
+    { equals: sameSlice },
+  )
+  const slicesByScope = scheduler.index('BucketSlices by scope', slices, (slice) => [scopeKey(slice)])
+  const scopedTables = scheduler.group(
+    'ScopedRouteConfiguration',
+    slicesByScope,
+    (_key, _reads, members) => buildScopedTable(members),
+    { equals: sameScopedTable },
+  )
+  // What new connections ask for is one of the two.
+  const bucketsOf = (reads: Reads, gateway: string, table: string) =>
+    reads.get(forms, resourceKey(gateway, table))?.buckets ?? 1
+  const route = scheduler.derive(
+    'RouteConfiguration resource',
+    tables,
+    (table: RouteTable, reads): EnvoyResource | undefined =>
+      bucketsOf(reads, table.scope, table.name) === 1 ? table : undefined,
+  )
+  const scopedRoute = scheduler.derive(
+    'ScopedRouteConfiguration resource',
+    scopedTables,
+    (scoped: ScopedTable, reads): EnvoyResource | undefined =>
+      bucketsOf(reads, scoped.scope, scoped.table) === scoped.count ? scoped : undefined,
+  )
+  return { tables, scopedTables, route, scopedRoute }
+}
 
+function createBackends(scheduler: Scheduler, graph: Graph, fragments: Collection<string, RouteFragment>) {
   const uses = scheduler.index('RouteFragments by cluster', fragments, (f) =>
     f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
   )
@@ -104,10 +190,10 @@ function createTablesAndBackends(scheduler: Scheduler, graph: Graph) {
     },
     byContent,
   )
-  return { route, cluster, endpoint }
+  return { cluster, endpoint }
 }
 
-function createListeners(scheduler: Scheduler, graph: Graph) {
+function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<string, TableForm>) {
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>
     l.verdict === 'accepted' ? l : undefined,
   )
@@ -139,7 +225,8 @@ function createListeners(scheduler: Scheduler, graph: Graph) {
       const binding = first && reads.get(graph.bindings, first.gateway)
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
-      const { bytes, secrets } = buildListener(members, binding, profile)
+      const bucketsOf = (table: string) => reads.get(forms, resourceKey(first.gateway, table))?.buckets ?? 1
+      const { bytes, secrets } = buildListener(members, binding, profile, bucketsOf)
       const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
       return resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })
     },

@@ -4,12 +4,13 @@ import { contentVersion } from '../base/hash.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { type EnvoyResource, typeUrls } from '../xds/resource.ts'
-import { type EncodedVirtualHost, sameList } from './virtual-host.ts'
+import type { TableSize } from './table-form.ts'
+import { type EncodedVirtualHost, isWildcard, sameList } from './virtual-host.ts'
 
 const { RouteConfiguration } = envoy.config.route.v3
 
 /** Field 2 of RouteConfiguration, `virtual_hosts`, as a tag of wire type 2. */
-const virtualHostsTag = (2 << 3) | 2
+export const virtualHostsTag = (2 << 3) | 2
 
 /**
  * Where a virtual host's bytes are kept within its table: one of 256 places. An edit costs a chunk and
@@ -39,6 +40,8 @@ export interface TableChunk {
   /** Sorted. */
   readonly awaits: readonly string[]
   readonly virtualHosts: readonly EncodedVirtualHost[]
+  /** How many of them are for wildcards. */
+  readonly wildcards: number
 }
 
 /** @param virtualHosts in the order of their hostnames, at least one */
@@ -56,6 +59,7 @@ export function buildChunk(virtualHosts: readonly EncodedVirtualHost[]): TableCh
     sourcesVersion: contentVersion(virtualHosts.map((v) => v.sources.join('\n')).join('\n\n')),
     awaits: mergeLists(virtualHosts.map((v) => v.awaits)),
     virtualHosts,
+    wildcards: virtualHosts.filter((v) => isWildcard(v.hostname)).length,
   }
 }
 
@@ -94,6 +98,16 @@ export class RouteTable implements EnvoyResource {
     return this.#bytes
   }
 
+  get size(): TableSize {
+    let virtualHosts = 0
+    let wildcards = 0
+    for (const chunk of this.#chunks) {
+      virtualHosts += chunk.virtualHosts.length
+      wildcards += chunk.wildcards
+    }
+    return { virtualHosts, wildcards }
+  }
+
   get sources(): readonly string[] {
     return mergeLists(this.#chunks.flatMap((c) => c.virtualHosts.map((v) => v.sources)))
   }
@@ -110,7 +124,7 @@ export function sameTable(a: RouteTable, b: RouteTable): boolean {
 }
 
 /** Every member once, sorted. */
-function mergeLists(lists: readonly (readonly string[])[]): string[] {
+export function mergeLists(lists: readonly (readonly string[])[]): string[] {
   const members = new Set<string>()
   for (const list of lists) for (const member of list) members.add(member)
   return [...members].sort()

@@ -37,6 +37,11 @@ export function sameVirtualHost(a: EncodedVirtualHost, b: EncodedVirtualHost): b
   return a.version === b.version && sameList(a.awaits, b.awaits) && sameList(a.sources, b.sources)
 }
 
+/** Whether Envoy finds the virtual host also for hosts that are not its domain. */
+export function isWildcard(hostname: string): boolean {
+  return hostname.startsWith('*')
+}
+
 export function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, index) => value === b[index])
 }

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { PrintedCondition } from '../cli/offline.ts'
 import type { RunningListener, RunView, Standalone } from '../cli/run.ts'
 import { createLogger } from '../log.ts'
-import { startStandalone } from '../standalone.ts'
+import { type StandaloneOptions, startStandalone } from '../standalone.ts'
 import { testControllerName } from './builders.ts'
 import type { EchoAnswer, EchoBackend } from './echo-backend.ts'
 
@@ -63,7 +63,10 @@ export class StandaloneFixture {
    * Starts with these manifests, by file name without ".yaml", and waits until all listeners that can
    * serve are programmed.
    */
-  static async start(manifests: Readonly<Record<string, string>>): Promise<StandaloneFixture> {
+  static async start(
+    manifests: Readonly<Record<string, string>>,
+    more: Partial<StandaloneOptions> = {},
+  ): Promise<StandaloneFixture> {
     const directory = mkdtempSync(join(tmpdir(), 'gatewright-journey-'))
     mkdirSync(join(directory, 'manifests'))
     for (const [name, yaml] of Object.entries(manifests))
@@ -79,9 +82,11 @@ export class StandaloneFixture {
       envoyLogLevel: 'warn',
       concurrency: 1,
       strict: true,
+      tables: 'auto',
       controllerNames: [testControllerName],
       logger: createLogger('info', 'text', (line) => void log.push(line)),
       onFileProblem: (text) => void fileProblems.push(text),
+      ...more,
     })
     const fixture = new StandaloneFixture(directory, standalone, fileProblems, log)
     try {

@@ -184,6 +184,7 @@ export class ModelProxy {
       const isKnownBad = this.#options.refusedAlone.has(key) && !this.#options.loadable.has(key)
       check(!isKnownBad, `C16: ${key} was refused alone and is sent again`)
       if (type === 'route') {
+        if (textOf(this.#bed, type, name)?.startsWith('bad')) this.#standIns.add(`${name} ${text}`)
         const other = this.#unackedTables.get(name)
         check(other === undefined, `two unanswered versions of table ${name}: ${other} and ${text}`)
         this.#unackedTables.set(name, text)
@@ -201,6 +202,8 @@ export class ModelProxy {
     }
   }
 
+  /** Tables in a last good form, which may be so old that what they use is gone. */
+  readonly #standIns = new Set<string>()
   /** By nonce: what nobody could know any more that this proxy has. */
   readonly #forgottenAt = new Map<string, ReadonlySet<string>>()
   #forgotten: ReadonlySet<string> = new Set()
@@ -312,6 +315,7 @@ export class ModelProxy {
     }
     for (const cluster of refersTo(after)) {
       this.#usedAt.set(cluster, now)
+      if (this.#standIns.has(`${name} ${after}`)) continue
       const isLost = this.#lost.has(`cluster ${cluster}`) || this.#lost.has(`endpoint ${cluster}`)
       const isWanted = this.#isLoadable('cluster', cluster) && this.#isLoadable('endpoint', cluster)
       if (isLost || !isWanted || this.#isSearching) continue
@@ -421,7 +425,7 @@ export class ModelProxy {
       const held = this.#held(type)
       const hasBad = [...entriesOf(this.#bed, type).values()].some((text) => text.startsWith('bad'))
       // After a reconnection, a full set with a culprit that nobody names and nobody has accepted leaves all as it was.
-      if (this.#isSearching && hasBad && this.#fullSet(type)) continue
+      if (this.#isSearching && (hasBad || this.#isBadSomewhere()) && this.#fullSet(type)) continue
       for (const [name, text] of entriesOf(this.#bed, type)) {
         const isWanted = wildcardTypes.includes(type) || this.#names(type).has(name)
         if (!isWanted) continue

@@ -226,9 +226,7 @@ export class FullSetPush {
     const { kept, sent, isBaselineKnown } = this.#state(subscription)
     const resources: EnvoyResource[] = []
     for (const name of new Set(subscription.selected(view))) {
-      // What is no longer wanted stays as it was sent, not as it once was.
-      const last = view.wanted(typeUrl, name) === undefined ? sent.get(name) : undefined
-      const resource = last ?? view.get(typeUrl, name)
+      const resource = view.get(typeUrl, name)
       if (resource !== undefined && !withheld.has(name) && subscription.refused.get(name) !== resource.version) {
         resources.push(resource)
         continue

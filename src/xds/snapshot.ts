@@ -250,7 +250,9 @@ export class ScopeView {
           // A refused table lives on in its last good form, and so does what that may use.
           const used = isTableRefused ? type.quarantine.lastGood(name) : undefined
           if (used !== undefined) {
+            if (used === retained.resource) continue
             type.retained.set(name, { resource: used, until: retained.until })
+            this.#mark(this.#changed, typeUrl, name)
             continue
           }
           assert(!type.wanted.has(name), 'a wanted resource is not retained')

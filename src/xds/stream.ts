@@ -251,7 +251,9 @@ export class AdsStream {
     if (leftover === undefined) return
     const { typeUrl } = subscription
     const gone = new Set<string>()
-    for (const name of leftover.ghosts.get(typeUrl) ?? []) {
+    // A full set needs no list of what must go.
+    const isFullSet = this.#context.variant === 'sotw' && subscription.traits.fullSet
+    for (const name of isFullSet ? [] : (leftover.ghosts.get(typeUrl) ?? [])) {
       if (!subscription.wants(name)) continue
       subscription.ghosts.add(name)
       if (!this.#context.view.has(typeUrl, name)) gone.add(name)
