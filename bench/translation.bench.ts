@@ -7,6 +7,7 @@ import { silentLogger } from '../src/base/logger.ts'
 import { bindToOwnPorts } from '../src/bind-to-own-ports.ts'
 import type { Collection } from '../src/collections/collection.ts'
 import { type ControlPlane, createOfflineControlPlane } from '../src/control-plane.ts'
+import { defaultTablePolicy, type TablePolicy } from '../src/envoy/table-form.ts'
 import { type NamespacedName, namespacedName } from '../src/gatewayapi/object-key.ts'
 import { EndpointSlice } from '../src/gatewayapi/objects/endpoint-slice.ts'
 import { Gateway } from '../src/gatewayapi/objects/gateway.ts'
@@ -100,7 +101,7 @@ function heapUsed(): number {
 }
 
 /** @param routesPerGateway how many routes share one table */
-function load(routes: number, routesPerGateway: number): World {
+function load(routes: number, routesPerGateway: number, tables: TablePolicy['tables']): World {
   const gatewayOf = (index: number) => `gateway-${Math.floor(index / routesPerGateway)}`
   const objects = Array.from({ length: routes }, (_, i) => ({
     route: makeRoute(i, gatewayOf(i), 1),
@@ -112,6 +113,7 @@ function load(routes: number, routesPerGateway: number): World {
     controllerNames: [controllerName],
     logger: silentLogger,
     rethrow: true,
+    tablePolicy: { ...defaultTablePolicy, tables },
   })
   bindToOwnPorts(controlPlane)
   const { scheduler, sources } = controlPlane
@@ -157,12 +159,17 @@ function measure({ controlPlane }: World, edit: (turn: number) => void): Cost {
   return { p50: times[Math.floor(edits * 0.5)] ?? 0, p99: times[Math.floor(edits * 0.99)] ?? 0, bytes: bytes / edits }
 }
 
-function report(title: string, sizes: readonly number[], routesPerGateway: (routes: number) => number): void {
+function report(
+  title: string,
+  sizes: readonly number[],
+  routesPerGateway: (routes: number) => number,
+  tables: TablePolicy['tables'] = 'never',
+): void {
   console.log(`\n${title}`)
   console.log('  routes   route edit p50/p99 ms   ratio   bytes/edit   endpoint edit p50 ms   cold ms   heap KB/route')
   let first: number | undefined
   for (const routes of sizes) {
-    const world = load(routes, routesPerGateway(routes))
+    const world = load(routes, routesPerGateway(routes), tables)
     const { scheduler, sources } = world.controlPlane
     // Objects are made beforehand: parsing them is the provider's cost, not the translation's.
     const turns = Array.from({ length: warmUp + edits }, (_, turn) => (turn * 7919) % routes)
@@ -191,3 +198,9 @@ function report(title: string, sizes: readonly number[], routesPerGateway: (rout
 const sizes = [100, 1000, 5000, 20_000]
 report('One Gateway for each 100 routes', sizes, () => 100)
 report('All routes on one Gateway, in one table', sizes, (routes) => routes)
+report(
+  'All routes on one Gateway, in scoped tables (16, at 20,000 routes 64)',
+  [5000, 20_000],
+  (routes) => routes,
+  'auto',
+)

@@ -24,7 +24,9 @@ try {
     `--outputFile.json=${file}`,
     ...process.argv.slice(2),
   ]
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit' })
+  // Colours of a thousand dots make a log that nobody can read.
+  const environment = { ...process.env, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) }
+  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', env: environment })
   const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport
   // A suite that could not be loaded has no failed test, and yet it failed.
   const failed = Math.max(report.numFailedTests, report.numFailedTestSuites > 0 ? 1 : 0, status === 0 ? 0 : 1)

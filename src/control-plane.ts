@@ -3,6 +3,7 @@ import type { Logger } from './base/logger.ts'
 import type { Collection, Source } from './collections/collection.ts'
 import { Scheduler } from './collections/scheduler.ts'
 import { createProgramming, programmingUnknown } from './envoy/programming.ts'
+import { createRefusals } from './envoy/refusal.ts'
 import { createEnvoyResources, type EnvoyResources, type EnvoyTranslation } from './envoy/resources.ts'
 import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './envoy/table-form.ts'
 import { claimedFeatures } from './gatewayapi/features.ts'
@@ -62,7 +63,8 @@ export function createServingControlPlane(options: ServingOptions): ControlPlane
   const { scheduler, graph, resources, served } = pipeline
   const xds = createXdsServer({ scheduler, collections: served, authenticator, logger, clock, drainTime })
   const programming = createProgramming(scheduler, graph, resources, xds.acks)
-  return { ...complete(pipeline, options, programming), xds }
+  const refusals = createRefusals(scheduler, resources, xds.acks)
+  return { ...complete(pipeline, options, programming, refusals), xds }
 }
 
 type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
@@ -94,12 +96,17 @@ function complete(
   pipeline: Pipeline,
   { controllerNames }: ControlPlaneOptions,
   programming: ReturnType<typeof createProgramming>,
+  refusals?: ReturnType<typeof createRefusals>,
 ): ControlPlane {
   const { scheduler, graph } = pipeline
   const controllerName = controllerNames[0] ?? ''
   return {
     ...pipeline,
-    statuses: createStatuses(scheduler, graph, programming, { controllerName, features: claimedFeatures }),
+    statuses: createStatuses(scheduler, graph, programming, {
+      controllerName,
+      features: claimedFeatures,
+      ...(refusals && { refusals }),
+    }),
     fleets: scheduler.derive('ProxyFleet', graph.gateways, deriveProxyFleet),
   }
 }

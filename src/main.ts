@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --disable-proto=delete
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { runCommandLine } from './cli/command.ts'

@@ -164,7 +164,7 @@ export function buildCertificateCases(): BadCase[] {
       'pair-old-mac',
       'line ends of old Macs',
       { certificate: certificate.replaceAll('\n', '\r'), key: privateKey },
-      served,
+      refused('unreadable certificate'),
     ),
     pairCase(
       'pair-no-line-end',
@@ -218,7 +218,7 @@ export function buildCertificateCases(): BadCase[] {
         certificate: `-----BEGIN CERTIFICATE-----\n${Buffer.concat([derOf(certificate), Buffer.from('trailing')]).toString('base64')}\n-----END CERTIFICATE-----\n`,
         key: privateKey,
       },
-      served,
+      refused('unreadable certificate'),
     ),
     pairCase(
       'pair-trusted',

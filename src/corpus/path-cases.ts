@@ -24,7 +24,7 @@ export const pathCases: readonly BadCase[] = [
     'rewrite-group-one',
     'a reference to a group that is not there',
     rewrite({ path: full('/\\1') }),
-    translated('/%5C1'),
+    translated('"substitution":"/\\\\\\\\1"'),
   ),
   filterCase('rewrite-group-nine', 'a reference to the ninth group', rewrite({ path: full('\\9') }), translated()),
   filterCase('rewrite-backslash', 'a lone backslash', rewrite({ path: full('/a\\') }), translated()),

@@ -27,6 +27,24 @@ export const regularExpressionCases: readonly BadCase[] = [
     pathRule('/\\p{Garay}'),
     refused(),
   ),
+  ruleCase(
+    'regex-property',
+    'a property of Unicode, which RE2 has never known',
+    headerRule('\\p{Alphabetic}+'),
+    refused('does not know the class'),
+  ),
+  ruleCase(
+    'regex-wide-escape',
+    'an escape above a byte, where Envoy compares bytes',
+    headerRule('[\\x{4e00}-\\x{9fff}]'),
+    refused('write the character itself'),
+  ),
+  ruleCase(
+    'regex-octal-escape',
+    'an octal escape above a byte',
+    headerRule('\\777'),
+    refused('write the character itself'),
+  ),
   ruleCase('regex-any-byte', 'the escape for one byte, which splits characters', pathRule('/\\C'), refused()),
   ruleCase('regex-huge-count', 'a count above 1,000', pathRule('/a{1001}'), refused()),
   ruleCase(
@@ -55,7 +73,7 @@ export const regularExpressionCases: readonly BadCase[] = [
     'regex-deep-groups',
     '511 groups inside of each other',
     pathRule(`${'('.repeat(511)}${')'.repeat(511)}`),
-    refused(),
+    translated('"regex":"(((('),
   ),
   ruleCase(
     'regex-many-groups',
@@ -83,10 +101,10 @@ export const regularExpressionCases: readonly BadCase[] = [
     {
       rules: [0, 1].map((rule) => ({
         matches: Array.from({ length: 64 }, (_, i) => ({
-          path: { type: 'RegularExpression', value: `/${rule}-${i}/[^/]{500}` },
+          path: { type: 'RegularExpression', value: `/${rule}-${i}/[^/]{400}` },
         })),
       })),
     },
-    translated('[^/]{500}'),
+    translated('[^/]{400}'),
   ),
 ]

@@ -109,7 +109,7 @@ export const routeCases: readonly BadCase[] = [
   routeCase('route-17-rules', '17 rules', { rules: many(17, () => ({})) }, refusedBySchema('use at most 16')),
   routeCase(
     'route-largest',
-    '16 hostnames, 128 matches of 32 parts each, 16 backends: the largest route there can be',
+    '16 hostnames, 128 matches of 32 long parts each, 16 backends: 80 MB of tables',
     {
       hostnames: many(16, (i) => `h${i}.route-largest.example.com`),
       rules: many(16, (r) => ({
@@ -121,7 +121,42 @@ export const routeCases: readonly BadCase[] = [
         backendRefs: many(16, (i) => ({ ...echo, weight: i })),
       })),
     },
-    translated('h15.route-largest.example.com'),
+    refusedByCheck('Accepted=False UnsupportedValue', 'MiB of configuration'),
+  ),
+  routeCase(
+    'route-bomb',
+    'a filter that 64 matches, 16 backends and 16 hostnames multiply: 1 GB of tables from 70 KB',
+    {
+      hostnames: many(16, (i) => `h${i}.route-bomb.example.com`),
+      rules: [
+        {
+          matches: many(64, (i) => ({ path: { value: `/${i}` } })),
+          filters: [
+            {
+              type: 'RequestHeaderModifier',
+              requestHeaderModifier: { set: many(16, (i) => ({ name: `x-${i}`, value: 'a'.repeat(4000) })) },
+            },
+          ],
+          backendRefs: many(16, () => echo),
+        },
+      ],
+    },
+    refusedByCheck('Accepted=False UnsupportedValue', 'MiB of configuration'),
+  ),
+  routeCase(
+    'route-large',
+    '16 hostnames, 16 rules of 8 matches with patterns, 16 backends: about the largest route that is accepted',
+    {
+      hostnames: many(16, (i) => `h${i}.route-large.example.com`),
+      rules: many(16, (r) => ({
+        matches: many(8, (i) => ({
+          path: { type: 'RegularExpression', value: `/${r}/${i}/[a-z]{1,100}` },
+          headers: [{ name: 'x-a', type: 'RegularExpression', value: `(?:${i}|${r})[^/]{100}` }],
+        })),
+        backendRefs: many(16, (i) => ({ ...echo, weight: i })),
+      })),
+    },
+    translated('h15.route-large.example.com'),
   ),
   routeCase('host-address', 'an IPv4 address', hostnames('127.0.0.1'), refuseHost('is an IP address')),
   routeCase('host-address-6', 'an IPv6 address', hostnames('[::1]'), refuseHost('is not a hostname')),

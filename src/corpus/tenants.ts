@@ -12,7 +12,7 @@ import { formatProblem } from '../providers/file/report.ts'
 import { testControllerName } from '../testing/builders.ts'
 import { issueCertificate } from '../testing/certificates.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
-import { type BadCase, gatewayObject, manifestOf, object, sharedGateway } from './bad-case.ts'
+import { type BadCase, backendPort, gatewayObject, manifestOf, object, sharedGateway } from './bad-case.ts'
 
 /** A Gateway has room for 64 listeners, of which it needs some itself. */
 const listenersOfCases = 56
@@ -27,19 +27,33 @@ export function listSharedGateways(cases: readonly BadCase[]): string[] {
   return shareListeners(cases).map((_, index) => gatewayName(index))
 }
 
-/**
- * The files of healthy tenants and of bad cases, by name without ".yaml".
- * @param backend where requests of healthy tenants end
- */
+interface Surroundings {
+  /** How many healthy tenants there are. */
+  readonly tenants?: number
+  /** Where requests of all tenants end. */
+  readonly backend?: { readonly address: string; readonly port: number }
+}
+
+/** Hostname of a healthy tenant, counted from 0. */
+export function healthyHostOf(tenant: number): string {
+  return tenant === 0 ? healthyHost : `healthy-${tenant}.example.com`
+}
+
+/** The files of healthy tenants and of bad cases, by name without ".yaml". */
 export function buildFiles(
   cases: readonly BadCase[],
-  backend: { readonly address: string; readonly port: number } = { address: '127.0.0.1', port: 1 },
+  { tenants = 1, backend = { address: '127.0.0.1', port: backendPort } }: Surroundings = {},
 ): Record<string, string | Uint8Array> {
-  const files: Record<string, string | Uint8Array> = {
-    gateways: manifestOf(...buildGateways(cases)),
-    healthy: manifestOf(...buildHealthyTenant(listSharedGateways(cases), backend)),
+  const gateways = listSharedGateways(cases)
+  const files: Record<string, string | Uint8Array> = { gateways: manifestOf(...buildGateways(cases)) }
+  for (let tenant = 0; tenant < tenants; tenant++)
+    files[`healthy-${tenant}`] = manifestOf(...buildHealthyTenant(tenant, gateways, backend))
+  for (const { name, manifest } of cases) {
+    if (manifest === '') continue
+    // Cases name a port that stands for the real one.
+    files[name] =
+      typeof manifest === 'string' ? manifest.replaceAll(`"port": ${backendPort}`, `"port": ${backend.port}`) : manifest
   }
-  for (const { name, manifest } of cases) if (manifest !== '') files[name] = manifest
   return files
 }
 
@@ -73,9 +87,14 @@ function buildGateways(cases: readonly BadCase[]): object[] {
     },
   ]
   return [
-    object('gateway.networking.k8s.io/v1', 'GatewayClass', { name: 'gatewright' }, {
-      spec: { controllerName: testControllerName },
-    }),
+    object(
+      'gateway.networking.k8s.io/v1',
+      'GatewayClass',
+      { name: 'gatewright' },
+      {
+        spec: { controllerName: testControllerName },
+      },
+    ),
     secretObject(namespace, 'healthy'),
     ...shareListeners(cases).map((listeners, index) =>
       gatewayObject(namespace, [...own, ...listeners], {}, gatewayName(index)),
@@ -88,24 +107,42 @@ function secretObject(namespace: string, name: string): object {
   return object('v1', 'Secret', { name, namespace }, { type: 'kubernetes.io/tls', stringData })
 }
 
-function buildHealthyTenant(gateways: readonly string[], { address, port }: { address: string; port: number }): object[] {
-  const namespace = 'healthy'
+function buildHealthyTenant(
+  tenant: number,
+  gateways: readonly string[],
+  { address, port }: { readonly address: string; readonly port: number },
+): object[] {
+  const namespace = tenant === 0 ? 'healthy' : `healthy-${tenant}`
   const labels = { 'kubernetes.io/service-name': 'web' }
   const parentRefs = gateways.flatMap((name) =>
-    ['http', 'https'].map((sectionName) => ({ namespace: sharedGateway.namespace, name, sectionName })),
+    (tenant === 0 ? ['http', 'https'] : ['http']).map((sectionName) => ({
+      namespace: sharedGateway.namespace,
+      name,
+      sectionName,
+    })),
   )
   return [
     object('v1', 'Service', { name: 'web', namespace }, { spec: { ports: [{ port: 80 }] } }),
-    object('discovery.k8s.io/v1', 'EndpointSlice', { name: 'web-1', namespace, labels }, {
-      addressType: 'IPv4',
-      endpoints: [{ addresses: [address] }],
-      ports: [{ port }],
-    }),
+    object(
+      'discovery.k8s.io/v1',
+      'EndpointSlice',
+      { name: 'web-1', namespace, labels },
+      {
+        addressType: 'IPv4',
+        endpoints: [{ addresses: [address] }],
+        ports: [{ port }],
+      },
+    ),
     secretObject(namespace, 'key'),
     // Older than the routes of the cases, so that none can take its requests.
-    object('gateway.networking.k8s.io/v1', 'HTTPRoute', { name: 'web', namespace, creationTimestamp: '2020-01-01T00:00:00Z' }, {
-      spec: { parentRefs, hostnames: [healthyHost], rules: [{ backendRefs: [{ name: 'web', port: 80 }] }] },
-    }),
+    object(
+      'gateway.networking.k8s.io/v1',
+      'HTTPRoute',
+      { name: 'web', namespace, creationTimestamp: '2020-01-01T00:00:00Z' },
+      {
+        spec: { parentRefs, hostnames: [healthyHostOf(tenant)], rules: [{ backendRefs: [{ name: 'web', port: 80 }] }] },
+      },
+    ),
   ]
 }
 
@@ -144,7 +181,10 @@ export async function translateCases(cases: readonly BadCase[]): Promise<Transla
 export function listComplaints(statuses: readonly PrintedStatus[]): string[] {
   return statuses.flatMap(({ kind, namespace, name, conditions }) =>
     conditions
-      .filter(({ condition: { type, status } }) => status === (goodStatus.get(type) === 'True' ? 'False' : 'True') && goodStatus.has(type))
+      .filter(
+        ({ condition: { type, status } }) =>
+          status === (goodStatus.get(type) === 'True' ? 'False' : 'True') && goodStatus.has(type),
+      )
       .map(
         ({ about, condition: { type, status, reason, message } }) =>
           `${kind} ${namespace}/${name} (${about}): ${type}=${status} ${reason}: ${message}`,

@@ -105,8 +105,8 @@ export const textCases: readonly BadCase[] = [
   textCase(
     'text-tag',
     'a tag that makes code',
-    route('text-tag', { metadata: '  annotations: {a: !!js/function "function () {}"}' }),
-    refusedText(),
+    withBackend('text-tag', route('text-tag', { metadata: '  annotations: {a: !!js/function "function () {}"}' })),
+    translated('"text-tag.example.com"'),
   ),
   textCase(
     'text-prototype',
@@ -187,6 +187,6 @@ export const textCases: readonly BadCase[] = [
     'text-9-mebibytes',
     'a file of 9 MiB',
     `# ${'a'.repeat(9 * 2 ** 20)}\n${route('text-9-mebibytes')}`,
-    refusedText('too large'),
+    refusedText('split it into files'),
   ),
 ]

@@ -38,10 +38,10 @@ const parities = new Map(
   [...alphabet].map((c) => [c, sets.reduce((bits, set, i) => bits | (+set.includes(c) << i), 0)]),
 )
 
-/** The value of the header for a hostname without a port: two digits, or one for 16 buckets. Letters may have either case. */
+/** The header's value for a host that Envoy finds under this domain, which is in lower case: one digit, or two for 64 buckets. */
 export function bucketOf(hostname: string, count: BucketCount): string {
   let bits = 0
-  for (const character of hostname.toLowerCase()) {
+  for (const character of hostname) {
     const parity = parities.get(character)
     // What no expression matches has every bit set.
     if (parity === undefined) return nameBucket(count - 1, count)

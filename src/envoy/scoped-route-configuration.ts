@@ -8,7 +8,7 @@ import { type BucketCount, bucketHeader, bucketOf, listBuckets } from './bucket-
 import { scopeName } from './names.ts'
 import { mergeLists, type TableChunk, virtualHostsTag } from './route-configuration.ts'
 import type { TableForms } from './table-form.ts'
-import { type EncodedVirtualHost, isWildcard, sameList } from './virtual-host.ts'
+import { type EncodedVirtualHost, isWildcard, sameVirtualHost } from './virtual-host.ts'
 
 const { RouteConfiguration, ScopedRouteConfiguration } = envoy.config.route.v3
 
@@ -73,10 +73,8 @@ export class ScopedTable implements EnvoyResource {
   readonly awaits: readonly string[]
   readonly count: BucketCount
   readonly table: string
-  /** Stands for `sources` where tables are compared. */
-  readonly sourcesVersion: string
   readonly #bucket: string
-  readonly #virtualHosts: readonly EncodedVirtualHost[]
+  readonly virtualHosts: readonly EncodedVirtualHost[]
   #bytes: Uint8Array | undefined
 
   /** @param slices of one bucket, in the order of their chunks, at least one */
@@ -86,11 +84,11 @@ export class ScopedTable implements EnvoyResource {
     this.count = count
     this.name = scopeName(table, count, bucket)
     this.#bucket = bucket
-    this.#virtualHosts = slices.flatMap((slice) => slice.virtualHosts)
-    const versions = this.#virtualHosts.map((v) => v.version)
-    this.version = contentVersion([contentVersion(this.#head()), ...versions].join(' '))
-    this.sourcesVersion = contentVersion(this.#virtualHosts.map((v) => v.sources.join('\n')).join('\n\n'))
-    this.awaits = mergeLists(this.#virtualHosts.map((v) => v.awaits))
+    this.virtualHosts = slices.flatMap((slice) => slice.virtualHosts)
+    const versions = this.virtualHosts.map((v) => v.version)
+    const head = this.#encodeTableHead(this.#encodeHead()).finish()
+    this.version = contentVersion([contentVersion(head), ...versions].join(' '))
+    this.awaits = mergeLists(this.virtualHosts.map((v) => v.awaits))
   }
 
   get bytes(): Uint8Array {
@@ -99,30 +97,30 @@ export class ScopedTable implements EnvoyResource {
   }
 
   get sources(): readonly string[] {
-    return mergeLists(this.#virtualHosts.map((v) => v.sources))
+    return mergeLists(this.virtualHosts.map((v) => v.sources))
   }
 
   #encode(): Uint8Array {
-    const table = Writer.create()
-    RouteConfiguration.encode(
-      {
-        name: `${this.table}/${this.count}/${this.#bucket}`,
-        ignorePortInHostMatching: true,
-        // Whether a cluster exists is the business of its own stream of changes.
-        validateClusters: { value: false },
-        requestHeadersToRemove: [bucketHeader],
-      },
-      table,
-    )
-    for (const { bytes } of this.#virtualHosts) table.uint32(virtualHostsTag).bytes(bytes)
-    return Buffer.concat([this.#head(), Writer.create().uint32(routeConfigurationTag).bytes(table.finish()).finish()])
+    const writer = this.#encodeHead().uint32(routeConfigurationTag).fork()
+    this.#encodeTableHead(writer)
+    for (const { bytes } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
+    return writer.ldelim().finish()
   }
 
-  #head(): Uint8Array {
-    return ScopedRouteConfiguration.encode({
-      name: this.name,
-      key: { fragments: [{ stringKey: this.#bucket }] },
-    }).finish()
+  #encodeHead(): Writer {
+    const key = { fragments: [{ stringKey: this.#bucket }] }
+    return ScopedRouteConfiguration.encode({ name: this.name, key }, Writer.create())
+  }
+
+  #encodeTableHead(writer: Writer): Writer {
+    const table = {
+      name: `${this.table}/${this.count}/${this.#bucket}`,
+      ignorePortInHostMatching: true,
+      // Whether a cluster exists is the business of its own stream of changes.
+      validateClusters: { value: false },
+      requestHeadersToRemove: [bucketHeader],
+    }
+    return RouteConfiguration.encode(table, writer)
   }
 }
 
@@ -133,5 +131,10 @@ export function buildScopedTable(slices: readonly BucketSlice[]): ScopedTable | 
 }
 
 export function sameScopedTable(a: ScopedTable, b: ScopedTable): boolean {
-  return a.version === b.version && a.sourcesVersion === b.sourcesVersion && sameList(a.awaits, b.awaits)
+  // Of equal versions are as many virtual hosts; most of them are the same.
+  const isSame = (v: EncodedVirtualHost, index: number): boolean => {
+    const other = b.virtualHosts[index]
+    return v === other || (other !== undefined && sameVirtualHost(v, other))
+  }
+  return a.version === b.version && a.virtualHosts.every(isSame)
 }

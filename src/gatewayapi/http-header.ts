@@ -1,6 +1,8 @@
 /** Which headers a route may change (HTTPHeaderFilter). */
+import { quote } from './objects/schema.ts'
 
-const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/
+/** The length is that of HeaderName: names to remove have no limit of their own, and a MiB of them is no header. */
+const headerName = /^[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}$/
 
 /**
  * They frame a message or belong to one connection. A tenant who could write them could end one request in
@@ -30,7 +32,7 @@ export function checkHeaderChange(
   direction: 'request' | 'response',
 ): string | undefined {
   const lower = name.toLowerCase()
-  if (!headerName.test(name)) return `"${name}" is not a header name: remove it`
+  if (!headerName.test(name)) return `${quote(name)} is not a header name: remove it`
   if (lower === 'host') {
     if (kind === 'set' && direction === 'request') return undefined
     return direction === 'request'

@@ -1,4 +1,5 @@
 import { RE2JS } from 're2js'
+import { checkEscapes } from './regular-expression-escape.ts'
 
 /** In characters. Paths are at most 1,024 long by the API; longer header patterns are no use to anybody. */
 export const maxRegularExpressionLength = 1024
@@ -26,7 +27,7 @@ export function checkRegularExpression(pattern: string): string | undefined {
     return 'the pattern is too costly: use smaller repeat counts and fewer Unicode classes'
   try {
     RE2JS.compile(pattern)
-    return undefined
+    return checkEscapes(pattern)
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, '') : String(error)
     return `not an RE2 regular expression: ${reason}`

@@ -10,6 +10,7 @@ import { checkRegularExpression } from '../gatewayapi/regular-expression.ts'
 import { type BackendIdentity, type BackendKey, type BackendNode, backendKey } from './backend.ts'
 import type { Problem } from './problem.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
+import { estimateRouteSize, maxRouteSize } from './route-size.ts'
 
 /** One backendRef after resolution. A share without `backend` is answered with 500. */
 export interface ResolvedBackendRef {
@@ -99,8 +100,17 @@ export function resolveHTTPRoute(source: HTTPRoute, context: HTTPRouteContext): 
   const rank = buildRouteRank(key, source.metadata.creationTimestamp)
   for (const [index, rule] of source.spec.rules.entries())
     rules.push(new RuleResolver(source, rank, index, context, problems).resolve(rule))
+  const size = estimateRouteSize(source)
+  if (size > maxRouteSize) problems.push(buildSizeProblem(size))
   const hostnames = (source.spec.hostnames ?? []).map((h) => h.toLowerCase())
   return { key, source, hostnames, rules, problems: rankPartialProblems(rules, problems) }
+}
+
+/** What is not accepted attaches to nothing, so that nobody translates it. */
+function buildSizeProblem(size: number): Problem {
+  const mebibytes = (bytes: number) => Math.ceil(bytes / 1024 / 1024)
+  const message = `the route needs about ${mebibytes(size)} MiB of configuration, because each match repeats the filters for each hostname and backend: use at most ${mebibytes(maxRouteSize)} MiB, with shorter values, fewer hostnames, or several routes`
+  return { on: 'Accepted', reason: 'UnsupportedValue', message }
 }
 
 /** Reported for a match that is left out, until it is known whether anything of the route is left. */

@@ -14,3 +14,10 @@ export interface PortProgramming {
 export function portKey(gateway: NamespacedName, port: number): string {
   return `${gateway}/${port}`
 }
+
+/** A resource that a proxy refused; its last accepted version goes on serving. */
+export interface Refusal {
+  /** Canonical keys of the objects that it came from. */
+  readonly sources: readonly string[]
+  readonly message: string
+}

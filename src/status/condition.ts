@@ -47,7 +47,7 @@ export function buildConditions(
     const reason = own.reduce((best, p) => (position(p) < position(best) ? p : best)).reason
     const told = own.filter((p) => p.reason === reason)
     const messages = told.map((p) => (withPaths && p.path ? `${p.path}: ${p.message}` : p.message))
-    const failure = rule.success.status === 'True' && !rule.optional ? 'False' : 'True'
+    const failure = rule.success.status === 'True' ? 'False' : 'True'
     const message = truncateMessage([...new Set(messages)].join('; '))
     const status = told.every((p) => p.unknown) ? 'Unknown' : failure
     conditions.push({ type: rule.type, status, reason, message, observedGeneration })

@@ -1,5 +1,6 @@
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { Refusal } from '../graph/programming.ts'
 import type { RouteParentNode } from '../graph/route-attachment.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
@@ -31,6 +32,13 @@ const rules: readonly ConditionRule[] = [
     rank: ['UnsupportedValue'],
     optional: true,
   },
+  {
+    // Not of the specification: told only when a proxy refused what the route is part of.
+    type: 'Programmed',
+    success: { status: 'True', reason: 'Programmed', message: '' },
+    rank: ['Invalid'],
+    optional: true,
+  },
 ]
 
 /** Status of a route towards each parent that is ours, in the order of its parentRefs. */
@@ -38,17 +46,19 @@ export function deriveRouteStatus(
   route: HTTPRouteNode,
   parents: readonly RouteParentNode[],
   controllerName: string,
+  refusals: readonly Refusal[] = [],
 ): RouteStatus | undefined {
   if (parents.length === 0) return undefined
   const generation = route.source.metadata.generation ?? 0
   // With a single rule the path says nothing that the reader does not see.
   const withPaths = route.source.spec.rules.length > 1
   const refs = route.source.spec.parentRefs ?? []
+  const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
   const statuses: RouteParentStatus[] = []
   for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
     const parentRef = refs[parent.index]
     if (!parentRef) continue
-    const problems = [...parent.problems, ...route.problems]
+    const problems = [...parent.problems, ...route.problems, ...refused]
     const conditions = buildConditions(rules, problems, generation, withPaths)
     statuses.push({ parentRef, controllerName, conditions })
   }

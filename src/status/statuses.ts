@@ -1,8 +1,9 @@
-import type { Collection } from '../collections/collection.ts'
+import type { Collection, Index } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { PortProgramming } from '../graph/programming.ts'
+import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
@@ -19,13 +20,15 @@ export interface StatusOptions {
   readonly controllerName: string
   /** Names for GatewayClass.status.supportedFeatures. */
   readonly features: readonly string[]
+  /** What proxies refused, by the canonical key of the objects it came from; none offline. */
+  readonly refusals?: Index<string, string, Refusal>
 }
 
 export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,
   programming: Collection<string, PortProgramming>,
-  { controllerName, features }: StatusOptions,
+  { controllerName, features, refusals }: StatusOptions,
 ): Statuses {
   return {
     gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
@@ -35,7 +38,12 @@ export function createStatuses(
       deriveGatewayStatus(node, { reads, graph, programming }),
     ),
     httpRoutes: scheduler.derive('HTTPRouteStatus', graph.httpRoutes, (route, reads) =>
-      deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, route.key), controllerName),
+      deriveRouteStatus(
+        route,
+        reads.lookup(graph.routeParentsByRoute, route.key),
+        controllerName,
+        refusals ? reads.lookup(refusals, `${gatewayGroup}/HTTPRoute/${route.key}`) : [],
+      ),
     ),
   }
 }

@@ -15,6 +15,7 @@ import type { HTTPRouteNode } from '../graph/http-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
 import type { RouteAttachment, RouteParentNode } from '../graph/route-attachment.ts'
+import { createSink } from '../object-sink.ts'
 import type { Condition } from '../status/condition.ts'
 import type { GatewayStatus, ListenerStatus } from '../status/gateway.ts'
 import type { GatewayClassStatus } from '../status/gateway-class.ts'
@@ -51,25 +52,7 @@ export function applyObjects(
   { scheduler, sources }: { readonly scheduler: Scheduler; readonly sources: WritableSources },
   objects: readonly KubernetesObject[],
 ): void {
-  scheduler.batch(() => {
-    for (const object of objects) sourceOf(sources, object.kind).set(keyOf(object), object)
-  })
-}
-
-function sourceOf(sources: WritableSources, kind: KindName): Source<NamespacedName, KubernetesObject> {
-  const byKind: Record<KindName, unknown> = {
-    GatewayClass: sources.gatewayClasses,
-    Gateway: sources.gateways,
-    HTTPRoute: sources.httpRoutes,
-    ReferenceGrant: sources.referenceGrants,
-    Service: sources.services,
-    EndpointSlice: sources.endpointSlices,
-    Secret: sources.secrets,
-    ConfigMap: sources.configMaps,
-    Namespace: sources.namespaces,
-    Backend: sources.backends,
-  }
-  return byKind[kind] as Source<NamespacedName, KubernetesObject>
+  createSink({ scheduler, sources }).apply(objects.map((object) => ({ kind: object.kind, key: keyOf(object), object })))
 }
 
 /** "namespace/name"; without a namespace the name of a cluster-scoped object. */
@@ -119,7 +102,7 @@ export class GraphFixture {
   }
 
   remove(kind: KindName, name: string): this {
-    this.scheduler.batch(() => sourceOf(this.sources, kind).delete(key(name)))
+    createSink(this).apply([{ kind, key: key(name), object: undefined }])
     return this
   }
 

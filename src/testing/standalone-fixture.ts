@@ -64,7 +64,7 @@ export class StandaloneFixture {
    * serve are programmed.
    */
   static async start(
-    manifests: Readonly<Record<string, string>>,
+    manifests: Readonly<Record<string, string | Uint8Array>>,
     more: Partial<StandaloneOptions> = {},
   ): Promise<StandaloneFixture> {
     const directory = mkdtempSync(join(tmpdir(), 'gatewright-journey-'))
@@ -99,7 +99,7 @@ export class StandaloneFixture {
   }
 
   /** Writes a file as editors do, in one step. It takes effect soon: use {@link eventually}. */
-  apply(name: string, yaml: string): void {
+  apply(name: string, yaml: string | Uint8Array): void {
     const waiting = join(this.directory, `${name}.new`)
     writeFileSync(waiting, yaml)
     renameSync(waiting, join(this.directory, 'manifests', `${name}.yaml`))

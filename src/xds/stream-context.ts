@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ScopeAcks } from './acks.ts'
@@ -53,6 +54,8 @@ export class StreamContext implements StreamParts {
   /** The proxy had a configuration before this stream, so it may carry traffic. */
   hadConfiguration = false
   #sequence = 0
+  /** No other stream, process or server gives out the same nonces, so a foreign one is never taken for ours. */
+  readonly #nonceTag = `${randomBytes(6).toString('base64url')}.`
 
   constructor(parts: StreamParts) {
     this.variant = parts.variant
@@ -89,7 +92,7 @@ export class StreamContext implements StreamParts {
   ): Flight {
     const { typeUrl } = subscription
     const sequence = ++this.#sequence
-    const nonce = sequence.toString(36)
+    const nonce = `${this.#nonceTag}${sequence.toString(36)}`
     const message =
       this.variant === 'delta'
         ? encodeDeltaResponse({ typeUrl, nonce, resources, removed })

@@ -83,7 +83,7 @@ export class AdsStream {
     const subscription = this.#subscription(request)
     if (typeof subscription === 'string') return subscription
     const isFirst = !subscription.requested
-    if (request.nonce !== '' && !isFirst) this.#settle(subscription, request)
+    if (request.nonce !== '') this.#settle(subscription, request)
     const interest = subscription.applySotw(request.names)
     this.#forgetUnwanted(subscription, interest)
     const added = [...interest.added, ...(interest.wildcardAdded ? ['*'] : [])]
@@ -413,10 +413,16 @@ export class AdsStream {
       }
     }
     if (names.size === 0) return
-    const barrier = this.#barrier()
-    // A table does not wait for itself, but for the listener that used it.
-    for (const typeUrl of tableTypes) for (const name of names.get(typeUrl) ?? []) barrier.delete(barrierKey(typeUrl, name))
-    this.#context.retirement.retire(names, barrier)
+    const { retirement } = this.#context
+    const tables = new Map([...names].filter(([typeUrl]) => tableTypes.includes(typeUrl)))
+    if (tables.size > 0) {
+      // A table does not wait for itself, but for the listener that used it; what it used waits for both.
+      const others = this.#barrier()
+      for (const [typeUrl, own] of tables) for (const name of own) others.delete(barrierKey(typeUrl, name))
+      retirement.retire(tables, others)
+      for (const typeUrl of tables.keys()) names.delete(typeUrl)
+    }
+    if (names.size > 0) retirement.retire(names, this.#barrier())
   }
 
   /** Every table and listener (or those of one type) that is about to change, and the response that must be accepted for each. */

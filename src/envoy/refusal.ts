@@ -1,0 +1,34 @@
+import type { Index } from '../collections/collection.ts'
+import type { Scheduler } from '../collections/scheduler.ts'
+import type { Refusal } from '../graph/programming.ts'
+import { typeUrls } from '../xds/resource.ts'
+import type { ResourceVerdicts } from './programming.ts'
+import type { EnvoyResources } from './resources.ts'
+
+/** Refusals by the objects that the refused resources came from: what a NACK means for users. */
+export function createRefusals(
+  scheduler: Scheduler,
+  resources: EnvoyResources,
+  verdicts: ResourceVerdicts,
+): Index<string, string, Refusal> {
+  const collections = new Map([
+    [typeUrls.cluster, resources.cluster],
+    [typeUrls.endpoint, resources.endpoint],
+    [typeUrls.secret, resources.secret],
+    [typeUrls.listener, resources.listener],
+    [typeUrls.route, resources.route],
+    [typeUrls.scopedRoute, resources.scopedRoute],
+  ] as const)
+  const refusals = scheduler.derive('Refusal', verdicts, ({ rejected }, reads, key): Refusal | undefined => {
+    if (rejected === undefined) return undefined
+    const end = key.indexOf('\n')
+    const typeUrl = key.slice(0, end)
+    const collection = collections.get(typeUrl as typeof typeUrls.cluster)
+    const resource = collection && reads.get(collection, key.slice(end + 1))
+    // Another version is on its way; nobody has judged it yet.
+    if (resource?.version !== rejected.version) return undefined
+    const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
+    return { sources: resource.sources, message: `Envoy refused ${type} "${resource.name}": ${rejected.message}` }
+  })
+  return scheduler.index('Refusals by object', refusals, (refusal) => refusal.sources)
+}

@@ -1,0 +1,64 @@
+import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
+
+/**
+ * In bytes. A match is written once for each hostname, with the filters of its rule once for each backend:
+ * without a limit, 300 KB that every API server takes would become 4 GB, and end us and Envoy for everybody.
+ * The largest ordinary route (128 matches, 16 hostnames, 1 KB for each) needs half of it.
+ */
+export const maxRouteSize = 4 * 1024 * 1024
+
+/** About what Envoy's form of a match, a backend or a header needs beside what the user wrote. */
+const overhead = 64
+
+/**
+ * About how many bytes of Envoy's tables a route needs on one listener, found without translating it.
+ * Costs the length of the route, not of the tables.
+ */
+export function estimateRouteSize({ spec }: HTTPRoute): number {
+  const perHost = spec.rules.reduce((sum, rule) => sum + sizeOfRule(rule), 0)
+  return perHost * Math.max(1, spec.hostnames?.length ?? 0)
+}
+
+function sizeOfRule({ matches, filters = [], backendRefs = [] }: HTTPRouteRule): number {
+  const own = sizeOfFilters(filters)
+  // Each backend does to its share what the rule does, and then what it does itself.
+  const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
+  const action = Math.max(
+    own,
+    shares.reduce((sum, size) => sum + size, 0),
+  )
+  return matches.reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
+}
+
+function sizeOfMatch({ path, headers = [], queryParams = [] }: HTTPRouteMatch): number {
+  return [...headers, ...queryParams].reduce(
+    (sum, { name, value }) => sum + overhead + name.length + value.length,
+    overhead + path.value.length,
+  )
+}
+
+function sizeOfFilters(filters: readonly HTTPRouteFilter[]): number {
+  return filters.reduce((sum, filter) => sum + overhead + sizeOfFilter(filter), 0)
+}
+
+function sizeOfFilter(filter: HTTPRouteFilter): number {
+  if (filter.type === 'URLRewrite') return sizeOfPath(filter.urlRewrite)
+  if (filter.type === 'RequestRedirect') return sizeOfPath(filter.requestRedirect)
+  if (filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier') return 0
+  const modifier =
+    filter.type === 'RequestHeaderModifier' ? filter.requestHeaderModifier : filter.responseHeaderModifier
+  const { set = [], add = [], remove = [] } = modifier
+  const written = [...set, ...add].reduce((sum, { name, value }) => sum + overhead + name.length + value.length, 0)
+  return remove.reduce((sum, name) => sum + name.length, written)
+}
+
+interface PathChanging {
+  readonly path?:
+    | { readonly replaceFullPath?: string | undefined; readonly replacePrefixMatch?: string | undefined }
+    | undefined
+}
+
+function sizeOfPath({ path }: PathChanging): number {
+  return (path?.replaceFullPath ?? path?.replacePrefixMatch ?? '').length
+}
