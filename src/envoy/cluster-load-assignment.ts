@@ -66,7 +66,7 @@ function isPlainAddress(address: string): boolean {
 
 /** Linux has room for 108 bytes, a NUL at the end included. */
 function isSocketPath(path: string): boolean {
-  return Buffer.byteLength(path) < 108 && !path.includes('\0')
+  return Buffer.byteLength(path) < 108 && !path.includes('\0') && path.isWellFormed()
 }
 
 /**

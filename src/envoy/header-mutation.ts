@@ -39,12 +39,12 @@ export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderM
     for (const { name, value } of set) {
       const key = name.toLowerCase()
       // Of entries that differ only in case the first one counts.
-      if (!isWritable('set', name) || named.has(key)) continue
+      if (!isWritable('set', name, value) || named.has(key)) continue
       named.add(key)
       changes.set(key, { removed: false, value, added: [] })
     }
     for (const { name, value } of add) {
-      if (!isWritable('add', name)) continue
+      if (!isWritable('add', name, value)) continue
       const key = name.toLowerCase()
       const change = changes.get(key) ?? { removed: false, value: undefined, added: [] }
       change.added.push(value)
@@ -70,8 +70,8 @@ function buildOption(
 }
 
 /** Whether a change may go into Envoy's lists; a host that is set goes elsewhere, see {@link hostOf}. */
-function isWritable(kind: HeaderChangeKind, name: string): boolean {
-  return name.toLowerCase() !== 'host' && checkHeaderChange(kind, name, 'request') === undefined
+function isWritable(kind: HeaderChangeKind, name: string, value = ''): boolean {
+  return name.toLowerCase() !== 'host' && checkHeaderChange(kind, name, 'request', value) === undefined
 }
 
 const authority = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/

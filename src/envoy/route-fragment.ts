@@ -1,3 +1,4 @@
+import { compactList, none } from '../base/compact-list.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { anyHostname, compareHostnames, type HostnameIntersection, intersectHostname } from '../gatewayapi/hostname.ts'
 import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
@@ -77,15 +78,15 @@ export function buildFragment(
   if (!listener) return undefined
   const { table, hostname } = listener
   const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
-  const owned = hostnames.filter((h) => findOwner(claims, h.hostname) === hostname)
+  const owned = compactList(hostnames.filter((h) => findOwner(claims, h.hostname) === hostname))
   const sources = [formatObjectKey({ group: gatewayGroup, kind: 'HTTPRoute', ...splitNamespacedName(route.key) })]
   const base = { gateway, table, listenerHostname: hostname, hostnames: owned, sources }
-  if (owned.length === 0) return { ...base, routes: [], backends: [], awaits: [] }
+  if (owned.length === 0) return { ...base, routes: none, backends: none, awaits: none }
   return {
     ...base,
-    routes: route.rules.flatMap((rule) => buildRoutes(rule, listener)),
+    routes: compactList(route.rules.flatMap((rule) => buildRoutes(rule, listener))),
     backends: listBackends(route),
-    awaits: [...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort(),
+    awaits: compactList([...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort()),
   }
 }
 

@@ -1,4 +1,5 @@
 import { Writer } from 'protobufjs/minimal.js'
+import { compactList } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
 import type { Index, Reads } from '../collections/collection.ts'
 import { anyHostname } from '../gatewayapi/hostname.ts'
@@ -86,7 +87,7 @@ export function buildVirtualHost(
     hostname,
     bytes,
     version: contentVersion(bytes),
-    awaits: [...awaits].sort(),
+    awaits: compactList([...awaits].sort()),
     sources: [...sources].sort(),
   }
 }

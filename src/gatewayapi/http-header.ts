@@ -20,16 +20,25 @@ const connectionHeaders = new Set([
   'upgrade',
 ])
 
+/**
+ * Envoy translates the old forms of these commands before it reads a format, and looks neither at "%%" nor at
+ * what the JSON in them says: an escaped `%DYNAMIC_METADATA(["\u0025ENVIRONMENT(HOME)\u0025"])%` prints the
+ * environment of the proxy, and one with a lone "\u0025" has the whole table refused. Nothing escapes them.
+ */
+const translatedCommand = /%((?:UPSTREAM|DYNAMIC)_METADATA|PER_REQUEST_STATE)\(/i
+
 export type HeaderChangeKind = 'set' | 'add' | 'remove'
 
 /**
  * Why a header cannot be changed in this way. `Host` can be set in requests, where it rewrites the host.
+ * @param value to set or to add
  * @returns a sentence, or undefined when it can
  */
 export function checkHeaderChange(
   kind: HeaderChangeKind,
   name: string,
   direction: 'request' | 'response',
+  value = '',
 ): string | undefined {
   const lower = name.toLowerCase()
   if (!headerName.test(name)) return `${quote(name)} is not a header name: remove it`
@@ -41,5 +50,7 @@ export function checkHeaderChange(
   }
   if (kind !== 'remove' && connectionHeaders.has(lower))
     return `${name} belongs to the connection and cannot be written: remove it`
+  const command = translatedCommand.exec(value)?.[1]
+  if (command !== undefined) return `${name}: Envoy cannot send "%${command}(" as text: remove the "%"`
   return undefined
 }

@@ -114,3 +114,16 @@ describe('the table of kinds', () => {
     expect(findKind('example.com/v1', kind).found).toBe('unknown')
   })
 })
+
+test('half of a surrogate pair becomes a replacement character, as the API server has it', () => {
+  const { object } = validateObject({
+    apiVersion: 'gateway.envoyproxy.io/v1alpha1',
+    kind: 'Backend',
+    metadata: { name: 'a', namespace: 'b', annotations: { c: '\udc00' } },
+    spec: { endpoints: [{ unix: { path: '/\ud800' } }] },
+  })
+  expect(object).toMatchObject({
+    metadata: { annotations: { c: '\ufffd' } },
+    spec: { endpoints: [{ unix: { path: '/\ufffd' } }] },
+  })
+})

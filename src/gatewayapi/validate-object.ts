@@ -65,7 +65,7 @@ export function validateObject(raw: unknown, options: ValidateOptions = {}): Val
     const fix = joinWords(versions.map((version) => apiVersionOf(group, version)))
     return fail('apiVersion', `${quote(apiVersion)} of ${kind} is not supported: use ${fix}`)
   }
-  return validateKind(lookup.definition, dropNulls(raw), options)
+  return validateKind(lookup.definition, normalize(raw), options)
 }
 
 /** "Backend (gateway.envoyproxy.io/v1alpha1), ConfigMap (v1), ...". */
@@ -112,17 +112,21 @@ function placeNamespace(definition: KindDefinition, raw: unknown, defaultNamespa
   return { ...object, metadata: { ...metadata, namespace: defaultNamespace } }
 }
 
-/** Leaves out fields whose value is null; the same value when there are none. */
-function dropNulls<T>(value: T): T {
+/**
+ * What the API server does when it reads: fields whose value is null are left out, and half a surrogate
+ * pair becomes U+FFFD. It is no UTF-8, and Envoy refuses whatever it stands in. The same value when there is neither.
+ */
+function normalize<T>(value: T): T {
+  if (typeof value === 'string') return value.toWellFormed() as typeof value
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) {
-    const items = value.map(dropNulls)
+    const items = value.map(normalize)
     return items.every((item, index) => item === value[index]) ? value : (items as T)
   }
   let changed = false
   const entries: [string, unknown][] = []
   for (const [key, field] of Object.entries(value)) {
-    const kept = field === null ? undefined : dropNulls(field)
+    const kept = field === null ? undefined : normalize(field)
     if (kept !== field) changed = true
     if (field !== null) entries.push([key, kept])
   }

@@ -1,3 +1,4 @@
+import { compactList, none } from '../base/compact-list.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { parseDuration } from '../gatewayapi/duration.ts'
 import { checkHeaderChange } from '../gatewayapi/http-header.ts'
@@ -103,7 +104,13 @@ export function resolveHTTPRoute(source: HTTPRoute, context: HTTPRouteContext): 
   const size = estimateRouteSize(source)
   if (size > maxRouteSize) problems.push(buildSizeProblem(size))
   const hostnames = (source.spec.hostnames ?? []).map((h) => h.toLowerCase())
-  return { key, source, hostnames, rules, problems: rankPartialProblems(rules, problems) }
+  return {
+    key,
+    source,
+    hostnames: compactList(hostnames),
+    rules: compactList(rules),
+    problems: compactList(rankPartialProblems(rules, problems)),
+  }
 }
 
 /** What is not accepted attaches to nothing, so that nobody translates it. */
@@ -146,7 +153,7 @@ class RuleResolver {
 
   resolve(rule: HTTPRouteRule): HTTPRouteRuleNode {
     const matches = this.#resolveMatches(rule)
-    const filters = this.#resolveFilters(rule.filters ?? [], 'filters')
+    const filters = this.#resolveFilters(rule.filters ?? none, 'filters')
     const backendRefs = (rule.backendRefs ?? []).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
     for (const field of ['retry', 'sessionPersistence'] as const) {
       if (rule[field] === undefined) continue
@@ -160,9 +167,9 @@ class RuleResolver {
     return {
       index: this.#index,
       name: rule.name,
-      matches,
-      filters,
-      backendRefs,
+      matches: compactList(matches),
+      filters: compactList(filters),
+      backendRefs: compactList(backendRefs),
       requestTimeout: milliseconds(rule.timeouts?.request),
       backendRequestTimeout: milliseconds(rule.timeouts?.backendRequest),
       broken: this.#broken,
@@ -216,7 +223,8 @@ class RuleResolver {
   #checkHeaders(filter: HTTPHeaderFilter, direction: 'request' | 'response', field: string): void {
     for (const kind of ['set', 'add', 'remove'] as const) {
       for (const [index, header] of (filter[kind] ?? []).entries()) {
-        const message = checkHeaderChange(kind, typeof header === 'string' ? header : header.name, direction)
+        const { name, value } = typeof header === 'string' ? { name: header, value: '' } : header
+        const message = checkHeaderChange(kind, name, direction, value)
         if (message) this.#report('PartiallyInvalid', 'UnsupportedValue', message, `${field}.${kind}[${index}]`)
       }
     }
@@ -238,7 +246,7 @@ class RuleResolver {
     return {
       backend: backend && { target: backend.target, protocol: backend.protocol },
       weight: ref.weight,
-      filters: this.#resolveFilters(ref.filters ?? [], `${field}.filters`),
+      filters: compactList(this.#resolveFilters(ref.filters ?? none, `${field}.filters`)),
       slowToWarm: backend?.endpoints.type === 'dns',
     }
   }

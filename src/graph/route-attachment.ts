@@ -1,3 +1,4 @@
+import { compactList, none } from '../base/compact-list.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { type HostnameIntersection, intersectHostnames } from '../gatewayapi/hostname.ts'
 import { matchesLabels } from '../gatewayapi/label-selector.ts'
@@ -124,8 +125,16 @@ function attachToParent(
     attachments.push(attachment)
   }
   // A route that reaches one of several listeners is accepted; refusals count only when nothing is left.
-  const problems = attachments.length > 0 ? [] : refusals
-  return { key, route: route.key, routeKind, index, gateway: parent.key, attachments, problems }
+  const problems = attachments.length > 0 ? none : refusals
+  return {
+    key,
+    route: route.key,
+    routeKind,
+    index,
+    gateway: parent.key,
+    attachments: compactList(attachments),
+    problems,
+  }
 }
 
 function describeMissingListener(ref: ParentReference, parent: ParentNode): string {

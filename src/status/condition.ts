@@ -1,3 +1,4 @@
+import { compactList } from '../base/compact-list.ts'
 import type { Problem } from '../graph/problem.ts'
 
 /**
@@ -35,7 +36,7 @@ export function buildConditions(
   problems: readonly Problem[],
   observedGeneration: number,
   withPaths: boolean,
-): Condition[] {
+): readonly Condition[] {
   const conditions: Condition[] = []
   for (const rule of rules) {
     const own = problems.filter((p) => p.on === rule.type)
@@ -52,7 +53,7 @@ export function buildConditions(
     const status = told.every((p) => p.unknown) ? 'Unknown' : failure
     conditions.push({ type: rule.type, status, reason, message, observedGeneration })
   }
-  return conditions
+  return compactList(conditions)
 }
 
 /** Objects have a size limit, and a status must never be what exceeds it. */

@@ -167,7 +167,10 @@ function findGatewayProblems(
 }
 
 /** Some bad listeners among good ones leave the Gateway accepted, and the reason says so. */
-function mentionInvalidListeners(conditions: Condition[], listeners: readonly ListenerStatus[]): Condition[] {
+function mentionInvalidListeners(
+  conditions: readonly Condition[],
+  listeners: readonly ListenerStatus[],
+): readonly Condition[] {
   const bad = listeners.filter((l) => !isTrue(l, 'Accepted'))
   if (bad.length === 0) return conditions
   return conditions.map((c) =>

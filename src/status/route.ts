@@ -1,3 +1,4 @@
+import { compactList } from '../base/compact-list.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { HTTPRouteNode } from '../graph/http-route.ts'
 import type { Refusal } from '../graph/programming.ts'
@@ -62,5 +63,5 @@ export function deriveRouteStatus(
     const conditions = buildConditions(rules, problems, generation, withPaths)
     statuses.push({ parentRef, controllerName, conditions })
   }
-  return { parents: statuses }
+  return { parents: compactList(statuses) }
 }

@@ -184,7 +184,9 @@ export class ModelProxy {
       const isKnownBad = this.#options.refusedAlone.has(key) && !this.#options.loadable.has(key)
       check(!isKnownBad, `C16: ${key} was refused alone and is sent again`)
       if (type === 'route') {
-        if (textOf(this.#bed, type, name)?.startsWith('bad')) this.#standIns.add(`${name} ${text}`)
+        const isStandIn = textOf(this.#bed, type, name) !== text
+        const usable = refersTo(text).filter((c) => this.#isLoadable('cluster', c) && this.#isLoadable('endpoint', c))
+        this.#promised.set(`${name} ${text}`, isStandIn ? [] : usable)
         const other = this.#unackedTables.get(name)
         check(other === undefined, `two unanswered versions of table ${name}: ${other} and ${text}`)
         this.#unackedTables.set(name, text)
@@ -202,8 +204,11 @@ export class ModelProxy {
     }
   }
 
-  /** Tables in a last good form, which may be so old that what they use is gone. */
-  readonly #standIns = new Set<string>()
+  /**
+   * By table and text: the clusters that must be there before it. Not for tables in a last good form,
+   * which may be so old that what they use is gone.
+   */
+  readonly #promised = new Map<string, readonly string[]>()
   /** By nonce: what nobody could know any more that this proxy has. */
   readonly #forgottenAt = new Map<string, ReadonlySet<string>>()
   #forgotten: ReadonlySet<string> = new Set()
@@ -315,10 +320,9 @@ export class ModelProxy {
     }
     for (const cluster of refersTo(after)) {
       this.#usedAt.set(cluster, now)
-      if (this.#standIns.has(`${name} ${after}`)) continue
+      const isPromised = this.#promised.get(`${name} ${after}`)?.includes(cluster) === true
       const isLost = this.#lost.has(`cluster ${cluster}`) || this.#lost.has(`endpoint ${cluster}`)
-      const isWanted = this.#isLoadable('cluster', cluster) && this.#isLoadable('endpoint', cluster)
-      if (isLost || !isWanted || this.#isSearching) continue
+      if (isLost || !isPromised || this.#isSearching) continue
       check(
         this.#held('cluster').has(cluster),
         `C12: table ${name} uses cluster ${cluster}, which the proxy does not have`,
@@ -353,7 +357,8 @@ export class ModelProxy {
     this.#wasWarm.delete(name)
     this.#warm.delete(name)
     // State of the world cannot say what it has: after a reconnection only what is still kept for all is kept.
-    if (this.#forgotten.has(name)) return
+    // Nor can anybody know it after a refused full set, which says nothing about what was there before.
+    if (this.#forgotten.has(name) || this.#isSearching) return
     for (const [table, { text }] of this.#held('route')) {
       check(!refersTo(text).includes(name), `C11: cluster ${name} is removed while table ${table} uses it`)
     }
