@@ -33,9 +33,9 @@ module.exports = {
     {
       name: 'no-testing-in-product',
       severity: 'error',
-      comment: 'src/testing is for tests only. What the product needs belongs into a room.',
-      from: { path: '^src/', pathNot: ['^src/testing/', '\\.test\\.ts$'] },
-      to: { path: '^src/testing/' },
+      comment: 'src/testing and src/corpus are for tests only. What the product needs belongs into a room.',
+      from: { path: '^src/', pathNot: ['^src/(testing|corpus)/', '\\.test\\.ts$'] },
+      to: { path: '^src/(testing|corpus)/' },
     },
     {
       name: 'no-cycles',

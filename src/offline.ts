@@ -23,19 +23,29 @@ export const translateOffline: TranslateOffline = async (paths, controllerNames)
   }
 }
 
-const types = ['listener', 'route', 'scopedRoute', 'cluster', 'endpoint', 'secret'] as const
+const types = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const
+
+const collectionsOf = {
+  listener: ['listener'],
+  route: ['route', 'scopedRoute'],
+  cluster: ['cluster'],
+  endpoint: ['endpoint'],
+  secret: ['secret'],
+} as const
 
 /** Every Envoy resource as proto JSON, by Gateway, type and name. */
 export function listResources({ resources }: Pick<ControlPlane, 'resources'>): PrintedResource[] {
   return types
     .flatMap((type) =>
-      [...resources[type].entries()].map(([, resource]) => ({
-        type,
-        gateway: resource.scope,
-        name: resource.name,
-        resource: renderResource(resource),
-        sources: resource.sources,
-      })),
+      collectionsOf[type]
+        .flatMap((name) => [...resources[name].entries()])
+        .map(([, resource]) => ({
+          type,
+          gateway: resource.scope,
+          name: resource.name,
+          resource: renderResource(resource),
+          sources: resource.sources,
+        })),
     )
     .sort(
       compareBy(

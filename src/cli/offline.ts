@@ -19,7 +19,8 @@ export interface PrintedStatus {
 
 /** One Envoy resource, ready to print. */
 export interface PrintedResource {
-  readonly type: 'listener' | 'route' | 'scopedRoute' | 'cluster' | 'endpoint' | 'secret'
+  /** Scoped route configurations are routes, too. */
+  readonly type: 'listener' | 'route' | 'cluster' | 'endpoint' | 'secret'
   /** The Gateway that it belongs to. */
   readonly gateway: string
   readonly name: string

@@ -88,7 +88,7 @@ export const runOptions = {
   help,
 }
 
-export const resourceTypes = ['listener', 'route', 'scopedRoute', 'cluster', 'endpoint', 'secret'] as const
+export const resourceTypes = ['listener', 'route', 'cluster', 'endpoint', 'secret'] as const
 
 export const translateOptions = {
   files,

@@ -54,6 +54,7 @@ export const regularExpressionCases: readonly BadCase[] = [
     refused(),
   ),
   ruleCase('regex-nested-counts', 'counts of counts of counts', headerRule('((a{100}){100}){100}'), refused()),
+  ruleCase('regex-hidden-count', 'a count behind a quote of nothing', headerRule('\\PN\\Q\\E{1000}'), refused()),
   ruleCase('regex-folded-program', 'a program that is large only without case', pathRule('/(?i)\\pL{4}'), refused()),
   ruleCase(
     'regex-just-too-large',

@@ -2,9 +2,11 @@ import { randomInt } from 'node:crypto'
 import { Agent, get } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
+import { tlsSecretYaml } from '../testing/builders.ts'
+import { issueCertificate } from '../testing/certificates.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { Load } from '../testing/load.ts'
-import { repeat, StandaloneFixture } from '../testing/standalone-fixture.ts'
+import { backendYaml, repeat, StandaloneFixture } from '../testing/standalone-fixture.ts'
 
 const cleanups: Array<() => unknown> = []
 afterEach(async () => {
@@ -25,7 +27,7 @@ spec:
   listeners: [{ name: http, protocol: HTTP, port: 8080 }]
 `
 
-const backendYaml = ({ address, port }: EchoBackend, name: string) => `
+const echoYaml = ({ address, port }: EchoBackend, name: string) => `
 ---
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: Backend
@@ -82,7 +84,7 @@ it.each([
     'a.very.deep.wild.test',
   ]
   const fixture = await StandaloneFixture.start(
-    { gateway, backend: backendYaml(backend, 'echo'), routes: manyRoutes([...hostnames, ...wildcards], 'echo') },
+    { gateway, backend: echoYaml(backend, 'echo'), routes: manyRoutes([...hostnames, ...wildcards], 'echo') },
     { divideFrom },
   )
   cleanups.push(() => fixture.stop())
@@ -127,7 +129,7 @@ it('a port that grows and shrinks changes its form under load without a failed r
   const fixture = await StandaloneFixture.start(
     {
       gateway,
-      backends: backendYaml(apple, 'apple') + backendYaml(pear, 'pear'),
+      backends: echoYaml(apple, 'apple') + echoYaml(pear, 'pear'),
       fruit: fruit('apple'),
       routes: small,
     },
@@ -202,4 +204,64 @@ it('a port that grows and shrinks changes its form under load without a failed r
   // In place: the socket and the other chains of the listener stay.
   expect(await readStat('listener_manager.listener_in_place_updated')).toBe(6)
   expect(fixture.fileProblems).toEqual([])
+})
+
+it('each HTTPS listener has divided tables of its own, whatever is in its hostname', async () => {
+  const backend = await start('echo')
+  const authority = issueCertificate({ commonName: 'CA', isAuthority: true, keyType: 'rsa-2048' })
+  const dnsNames = ['*.example.com', 'one.example.com', 'else.test']
+  const leaf = issueCertificate({ commonName: 'leaf', dnsNames, issuer: authority, keyType: 'rsa-2048' })
+  const listener = (name: string, hostname: string) => `
+    - name: ${name}
+      protocol: HTTPS
+      port: 8443${hostname === '' ? '' : `\n      hostname: "${hostname}"`}
+      tls: { certificateRefs: [{ name: cert }] }`
+  const fixture = await StandaloneFixture.start(
+    {
+      gateway: gateway.replace(
+        'listeners:',
+        `listeners:${listener('any', '')}${listener('wild', '*.example.com')}${listener('one', 'one.example.com')}\n#`,
+      ),
+      secret: tlsSecretYaml('cert', leaf.certificate, leaf.privateKey),
+      backend: echoYaml(backend, 'echo'),
+      routes: manyRoutes(['', 'else.test', '*.example.com', 'a.example.com', 'one.example.com'], 'echo'),
+    },
+    { tables: 'always' },
+  )
+  cleanups.push(() => fixture.stop())
+  const text = await dump(fixture)
+  for (const table of ['port-8443/*', 'port-8443/*.example.com', 'port-8443/one.example.com'])
+    expect(text).toContain(`ScopedRouteConfiguration/${table}/16/*`)
+  const ask = async (host: string) => {
+    const { status, echo } = await fixture.get('default/web/any', '/', { host, ca: authority.certificate })
+    return status === 200 ? echo.headers['X-Route']?.join() : status
+  }
+  expect(await ask('else.test')).toBe('else.test')
+  expect(await ask('a.example.com:8443')).toBe('a.example.com')
+  expect(await ask('b.example.com')).toBe('*.example.com')
+  expect(await ask('ONE.example.com')).toBe('one.example.com')
+})
+
+it('a new Service with its route is never answered by anything but 404 or 200', async () => {
+  const backend = await start('echo')
+  const fixture = await StandaloneFixture.start({ gateway }, { tables: 'always' })
+  cleanups.push(() => fixture.stop())
+  const answers: Record<number, number> = {}
+  for (let i = 0; i < 50; i++) {
+    const route = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: new-${i} }
+spec:
+  parentRefs: [{ name: web }]
+  hostnames: [new-${i}.test]
+  rules: [{ backendRefs: [{ name: new-${i}, port: 3000 }] }]
+`
+    fixture.apply(`new-${i}`, `${backendYaml(backend, { service: `new-${i}` })}${route}`)
+    for (let status = 0; status !== 200; ) {
+      status = (await fixture.get('default/web/http', '/', { host: `new-${i}.test` })).status
+      answers[status] = (answers[status] ?? 0) + 1
+    }
+  }
+  expect(Object.keys(answers)).toEqual(['200', '404'])
 })

@@ -158,6 +158,7 @@ describe('a ClusterLoadAssignment', () => {
       { type: 'ip', address: 'fe80::1%eth0', port: 80 },
       { type: 'unix', path: `/${'a'.repeat(107)}` },
       { type: 'unix', path: '/run/a\0b' },
+      { type: 'unix', path: '/run/\ud800' },
       { type: 'ip', address: '10.0.0.1', port: 80 },
     ] as const
     expect(addresses({ type: 'static', endpoints })).toEqual(['10.0.0.1 80'])

@@ -91,7 +91,8 @@ export function estimateProgramSize(pattern: string): number {
       at += repeat ? repeat[0].length : 1
     } else if (character === '\\') {
       const [cost, end] = estimateEscape(pattern, at, fold)
-      add(cost)
+      // "\Q\E" is nothing: a repeat after it applies to what stands before it.
+      if (cost > 0) add(cost)
       at = end
     } else {
       if (character === '*' || character === '+' || character === '?' || character === '|') {
@@ -137,6 +138,7 @@ function estimateEscape(pattern: string, start: number, fold: number): [cost: nu
     const end = pattern[start + 2] === '{' ? pattern.indexOf('}', start) : start + 2
     return [unicodeClassCost * (fold > 1 ? 2 : 1), end < 0 ? pattern.length : end + 1]
   }
+  if (kind === 'E') return [0, start + 2]
   if (kind === 'Q') {
     const end = pattern.indexOf('\\E', start)
     const text = pattern.slice(start + 2, end < 0 ? pattern.length : end)

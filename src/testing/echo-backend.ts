@@ -83,7 +83,8 @@ function send(response: ServerResponse, url: URL, answer: EchoAnswer): void {
 }
 
 function describe(request: IncomingMessage, service: string, namespace: string): EchoAnswer {
-  const headers: Record<string, string[]> = {}
+  // Without a prototype: a header may be called "__proto__".
+  const headers: Record<string, string[]> = Object.create(null)
   for (let i = 0; i < request.rawHeaders.length; i += 2) {
     const name = (request.rawHeaders[i] ?? '').toLowerCase().replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase())
     if (name === 'Host') continue

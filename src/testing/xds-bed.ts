@@ -238,13 +238,14 @@ export class FakeProxy {
   /** Subscribes in the words of the variant; delta: adds, sotw: the whole list. */
   subscribe(type: TypeName | string, ...names: readonly string[]): void {
     if (this.variant === 'delta') this.delta(type, { resourceNamesSubscribe: names })
-    else this.sotw(type, { resourceNames: names, responseNonce: this.lastNonce(type) })
+    else {
+      this.sotwNames.set(type, names)
+      this.sotw(type, { resourceNames: names, responseNonce: this.lastNonce.get(type) ?? '' })
+    }
   }
 
-  lastNonce(type: TypeName | string): string {
-    return this.responses.findLast((r) => r.type === type)?.nonce ?? ''
-  }
-
+  /** By type: of the newest response that was taken. */
+  readonly lastNonce = new Map<string, string>()
   /** Names that sotw answers repeat. */
   readonly sotwNames = new Map<string, readonly string[]>()
 
@@ -268,6 +269,7 @@ export class FakeProxy {
   /** Lets the server work, and returns what was received since the last time. */
   take(): SeenResponse[] {
     this.#bed.settle()
+    for (const { type, nonce } of this.responses) this.lastNonce.set(type, nonce)
     return this.responses.splice(0)
   }
 

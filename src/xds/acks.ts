@@ -92,11 +92,12 @@ export class ScopeAcks {
     const wanted = this.#view.wanted(typeUrl, name)?.version
     if (entry.rejected !== undefined && entry.rejected.version !== wanted) entry.rejected = undefined
     const newest = wanted !== undefined && entry.versions.has(wanted) ? wanted : [...entry.versions.keys()].at(-1)
-    if (newest === undefined && entry.rejected === undefined) return undefined
-    return {
-      ...(newest !== undefined && { ackedVersion: newest }),
-      ...(entry.rejected !== undefined && { rejected: entry.rejected }),
-    }
+    const message = this.#view.refusalOf(typeUrl, name)
+    // One proxy has refused it, or it is not sent to any.
+    const rejected =
+      entry.rejected ?? (wanted !== undefined && message !== undefined ? { version: wanted, message } : undefined)
+    if (newest === undefined && rejected === undefined) return undefined
+    return { ...(newest !== undefined && { ackedVersion: newest }), ...(rejected !== undefined && { rejected }) }
   }
 
   #entry(typeUrl: string, name: string): Entry {

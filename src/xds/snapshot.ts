@@ -111,11 +111,16 @@ export class ScopeView {
     return this.#types.get(typeUrl)?.collections.get(collection) ?? []
   }
 
-  /** Whether the wanted version was refused, so that something else or nothing stands in for it. */
-  isRefused(typeUrl: string, name: string): boolean {
+  /** Why the wanted version was refused, if it was. */
+  refusalOf(typeUrl: string, name: string): string | undefined {
     const type = this.#types.get(typeUrl)
     const wanted = type?.wanted.get(name)
-    return wanted !== undefined && type?.quarantine.messageFor(name, wanted.version) !== undefined
+    return wanted && type?.quarantine.messageFor(name, wanted.version)
+  }
+
+  /** Whether the wanted version was refused, so that something else or nothing stands in for it. */
+  isRefused(typeUrl: string, name: string): boolean {
+    return this.refusalOf(typeUrl, name) !== undefined
   }
 
   /** Names for which `isRefused`. */

@@ -130,12 +130,18 @@ export class AdsStream {
     for (const [typeUrl, names] of change.changed) {
       const subscription = subscriptions.get(typeUrl)
       if (subscription === undefined) continue
-      for (const name of names) if (subscription.wants(name)) subscription.dirty.add(name)
+      for (const name of names) {
+        subscription.overdue.delete(name)
+        if (subscription.wants(name)) subscription.dirty.add(name)
+      }
       this.#keepForStandIns(subscription, names)
     }
     this.#retire(change.retired, () => true)
     // Retired before this stream began, or before it had the resource.
-    this.#retire(change.gone, (typeUrl, name) => !this.#context.retirement.has(typeUrl, name))
+    this.#retire(
+      change.gone,
+      (typeUrl, name) => !this.#context.retirement.has(typeUrl, name) && !this.#isOverdue(typeUrl, name),
+    )
     if (this.#context.variant === 'sotw') this.#noteGone(change.gone)
     this.#host.scheduleFlush()
   }
@@ -167,9 +173,20 @@ export class AdsStream {
     for (const [typeUrl, due] of names) {
       const subscription = this.#context.subscriptions.get(typeUrl)
       if (subscription === undefined) continue
-      for (const name of due) if (!this.#context.view.has(typeUrl, name)) subscription.removals.add(name)
+      for (const name of due) {
+        if (!this.#context.view.has(typeUrl, name)) subscription.removals.add(name)
+        else if (this.#context.view.wanted(typeUrl, name) === undefined) subscription.overdue.add(name)
+      }
     }
     this.#host.scheduleFlush()
+  }
+
+  /** @returns whether the name, now gone from the view, has waited long enough here, and so goes at once */
+  #isOverdue(typeUrl: string, name: string): boolean {
+    const subscription = this.#context.subscriptions.get(typeUrl)
+    if (!subscription?.overdue.delete(name) || this.#barrier().size > 0) return false
+    subscription.removals.add(name)
+    return true
   }
 
   flush(): void {
@@ -340,7 +357,7 @@ export class AdsStream {
   }
 
   #onNack(subscription: Subscription, flight: Flight, message: string): void {
-    const { counters, logger, variant, retirement } = this.#context
+    const { counters, logger, variant, retirement, view } = this.#context
     const { typeUrl, traits } = subscription
     subscription.nacks++
     subscription.lastNack = message
@@ -372,10 +389,12 @@ export class AdsStream {
       this.#refuse(subscription, only, message)
       return
     }
-    for (const { name } of flight.resources) {
+    for (const { name, version } of flight.resources) {
       subscription.ghosts.add(name)
-      // Something newer may be in flight already.
+      // Something newer may be in flight or accepted already.
       if (subscription.flightOf(name) !== undefined || !subscription.wants(name)) continue
+      const current = view.get(typeUrl, name)?.version
+      if (current !== version && current === subscription.acked.get(name)) continue
       subscription.suspects.add(name)
       subscription.dirty.add(name)
     }

@@ -56,6 +56,8 @@ export class Subscription {
   readonly removals = new Set<string>()
   /** State of the world: asked for in requests with a stale nonce, which must not be answered; the next fresh one is. */
   readonly late = new Set<string>()
+  /** Would be in `removals`, but the view still keeps it for others. */
+  readonly overdue = new Set<string>()
   /** A response is owed even if it is empty. */
   answerOwed = false
 
@@ -177,6 +179,7 @@ export class Subscription {
     this.settleName(name)
     this.acked.delete(name)
     this.refused.delete(name)
+    this.overdue.delete(name)
     this.#latest.delete(name)
   }
 
