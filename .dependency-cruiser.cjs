@@ -49,7 +49,10 @@ module.exports = {
       severity: 'error',
       comment: 'No codec is built at run time: import src/gen, or protobufjs/minimal.js for its Writer and Reader.',
       from: { path: '^src/', pathNot: ['^src/testing/', '\\.test\\.ts$'] },
-      to: { path: 'node_modules/(protobufjs/(index|src|light|ext)|@grpc/proto-loader)', dependencyTypesNot: ['type-only'] },
+      to: {
+        path: 'node_modules/(protobufjs/(index|src|light|ext)|@grpc/proto-loader)',
+        dependencyTypesNot: ['type-only'],
+      },
     },
   ],
   options: {
