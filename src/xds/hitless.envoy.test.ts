@@ -6,7 +6,6 @@ import {
   envoyListener,
   envoyTable,
   findFreePort,
-  sleep,
   startBackend,
   XdsEnvoy,
 } from '../testing/xds-envoy.ts'
@@ -46,7 +45,6 @@ for (const variant of ['delta', 'sotw'] as const) {
     cleanups.push(() => proxy.stop())
     await expect.poll(() => request(port, '/'), { timeout: 10_000 }).toMatch(/^404/)
     const bad: string[] = []
-    const times: number[] = []
     for (let i = 0; i < 100; i++) {
       const name = `c${i}`
       const started = performance.now()
@@ -61,7 +59,6 @@ for (const variant of ['delta', 'sotw'] as const) {
         if (!answer.startsWith('404')) bad.push(answer)
         if (performance.now() - started > 3000) throw new Error(`route ${i} never came: ${answer}\n${proxy.log}`)
       }
-      times.push(performance.now() - started)
       if (i > 0)
         bed.change(
           [],
@@ -71,12 +68,6 @@ for (const variant of ['delta', 'sotw'] as const) {
           ],
         )
     }
-    times.sort((a, b) => a - b)
-    console.log(variant, 'p50', times[50], 'p99', times[99], bad.length)
-    await sleep(700)
-    console.log(await proxy.stats('cluster_manager\\.(cluster_|active|warming)'))
-    console.log(bed.server.counters)
-    console.log(JSON.stringify([...bed.server.streams.entries()], null, 1))
     expect(bad).toEqual([])
   })
 }
