@@ -1,9 +1,24 @@
 /** The thread behind `Load`. */
-import { Agent, get } from 'node:http'
+import { get as getHttp, Agent as HttpAgent } from 'node:http'
+import { get as getHttps, Agent as HttpsAgent } from 'node:https'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type LoadOptions, type LoadResult, longestLoad } from './load.ts'
 
-const { url, host, keepAliveClients, newConnectionClients } = workerData as LoadOptions
+const { url, host, ca, keepAliveClients, newConnectionClients } = workerData as LoadOptions
+const secure = url.startsWith('https:')
+const get = secure ? getHttps : getHttp
+
+/** TLS sessions are not resumed: each new connection meets the certificate of its time. */
+function makeAgent(keepAlive: boolean): HttpAgent {
+  if (!secure) return new HttpAgent({ keepAlive, maxSockets: 1 })
+  return new HttpsAgent({
+    keepAlive,
+    maxSockets: 1,
+    maxCachedSessions: 0,
+    servername: host,
+    ...(ca !== undefined && { ca }),
+  })
+}
 
 const statuses: Record<string, number> = {}
 const services: Record<string, number> = {}
@@ -19,7 +34,7 @@ function fail(text: string): void {
   if (failures.length < 10) failures.push(`${new Date().toISOString()} ${text}`)
 }
 
-function ask(agent: Agent): Promise<void> {
+function ask(agent: HttpAgent): Promise<void> {
   return new Promise((resolve) => {
     requests += 1
     const sent = get(url, { agent, headers: { host }, timeout: 10_000 }, (response) => {
@@ -50,7 +65,7 @@ function ask(agent: Agent): Promise<void> {
 }
 
 async function client(keepAlive: boolean): Promise<void> {
-  const agent = new Agent({ keepAlive, maxSockets: 1 })
+  const agent = makeAgent(keepAlive)
   while (running) await ask(agent)
   agent.destroy()
 }

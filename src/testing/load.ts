@@ -5,6 +5,8 @@ export interface LoadOptions {
   readonly url: string
   /** Host header. */
   readonly host: string
+  /** PEM of the authority of an https URL; the host is the server name. */
+  readonly ca?: string
   /** Clients that keep their connection. */
   readonly keepAliveClients: number
   /** Clients that open a connection for each request. */

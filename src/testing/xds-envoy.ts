@@ -6,38 +6,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import protobuf from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
-import * as discoveryCodecs from '../gen/discovery.js'
-import * as envoyCodecs from '../gen/envoy.js'
 import { envoy } from '../gen/envoy.js'
 import { type EnvoyResource, typeUrls } from '../xds/resource.ts'
 
 /*
  * Stock Envoy against the xDS server alone: hand-made resources, no Gateway API.
  */
-
-/**
- * TEMPORARY: both generated files put their namespaces into protobufjs's one default root, so that the
- * one loaded last breaks the other. Goes when scripts/generate-codecs.ts gives each a root (`pbjs -r`).
- */
-function shareCodecRoot(): void {
-  const root = (protobuf.roots as unknown as Record<string, Record<string, unknown>>)['default']
-  if (root === undefined) return
-  const merge = (into: Record<string, unknown>, from: Record<string, unknown>): Record<string, unknown> => {
-    for (const [key, value] of Object.entries(from)) {
-      const present = into[key]
-      if (value === undefined) continue
-      if (present === undefined) into[key] = value
-      else if (typeof present === 'object' && typeof value === 'object' && present !== null && value !== null) {
-        into[key] = merge({ ...present }, value as Record<string, unknown>)
-      } else if (typeof value === 'function' && 'decode' in value) into[key] = value
-    }
-    return into
-  }
-  for (const codecs of [envoyCodecs, discoveryCodecs]) merge(root, { ...codecs, default: undefined })
-}
-shareCodecRoot()
 
 const project = join(dirname(fileURLToPath(import.meta.url)), '../..')
 

@@ -1,12 +1,12 @@
 import { assert } from '../base/assert.ts'
+import { Answers } from './answers.ts'
+import { Departures } from './departures.ts'
 import type { Leftover } from './leftovers.ts'
-import { tableTypes } from './order.ts'
 import { Push } from './push.ts'
-import { type EnvoyResource, typeUrls } from './resource.ts'
-import { type Barrier, barrierKey } from './retirement.ts'
+import { typeUrls } from './resource.ts'
 import type { NamesByType, ViewChange } from './snapshot.ts'
 import type { StreamContext } from './stream-context.ts'
-import type { Flight, Interest, Subscription } from './subscription.ts'
+import type { Interest, Subscription } from './subscription.ts'
 
 /** What both variants of a request have in common after decoding. */
 interface AnyRequest {
@@ -30,9 +30,6 @@ export interface SotwRequest extends AnyRequest {
 /** More types than this on one stream is an attack, not a proxy. */
 const maximumTypes = 64
 
-/** A refusal that tells about the proxy's surroundings, not about the bytes: the next proxy may load them. */
-const environmentalRefusal = /cannot bind|address already in use|permission denied|cannot assign requested address/i
-
 export interface StreamHost {
   /** Something may be sent: `flush` follows, once for many calls. */
   readonly scheduleFlush: () => void
@@ -50,12 +47,16 @@ export interface StreamHost {
 export class AdsStream {
   readonly #context: StreamContext
   readonly #push: Push
+  readonly #departures: Departures
+  readonly #answers: Answers
   readonly #host: StreamHost
   #cancelWake: (() => void) | undefined
 
   constructor(context: StreamContext, host: StreamHost) {
     this.#context = context
     this.#push = new Push(context)
+    this.#departures = new Departures(context)
+    this.#answers = new Answers(context, this.#push.fullSets, this.#departures)
     this.#host = host
   }
 
@@ -65,7 +66,7 @@ export class AdsStream {
     if (typeof subscription === 'string') return subscription
     const isFirst = !subscription.requested
     // A stale or unknown nonce only fails to pair; what the client wants counts all the same.
-    if (request.nonce !== '') this.#settle(subscription, request)
+    if (request.nonce !== '') this.#answers.settle(subscription, request.nonce, request.error)
     const interest = subscription.applyDelta(request.subscribe, request.unsubscribe)
     const initial = isFirst ? request.initialVersions : {}
     const hasInitial = this.#takeInitialVersions(subscription, initial)
@@ -73,7 +74,7 @@ export class AdsStream {
     // A new client must hear that there is nothing, or it waits.
     if (isFirst && subscription.wildcard && !hasInitial) subscription.answerOwed = true
     if (isFirst) this.#takeLeftover(subscription)
-    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
+    if (isFirst) this.#departures.waitFor(subscription)
     this.#changed()
     return undefined
   }
@@ -83,7 +84,7 @@ export class AdsStream {
     const subscription = this.#subscription(request)
     if (typeof subscription === 'string') return subscription
     const isFirst = !subscription.requested
-    if (request.nonce !== '') this.#settle(subscription, request)
+    if (request.nonce !== '') this.#answers.settle(subscription, request.nonce, request.error)
     const interest = subscription.applySotw(request.names)
     this.#forgetUnwanted(subscription, interest)
     const added = [...interest.added, ...(interest.wildcardAdded ? ['*'] : [])]
@@ -97,7 +98,7 @@ export class AdsStream {
     subscription.late.clear()
     this.#answerSotw(subscription, request, added, isFirst)
     if (isFirst) this.#takeLeftover(subscription)
-    if (isFirst && subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
+    if (isFirst) this.#departures.waitFor(subscription)
     this.#changed()
     return undefined
   }
@@ -134,14 +135,10 @@ export class AdsStream {
         subscription.overdue.delete(name)
         if (subscription.wants(name)) subscription.dirty.add(name)
       }
-      this.#keepForStandIns(subscription, names)
+      this.#departures.keepForStandIns(subscription, names)
     }
-    this.#retire(change.retired, () => true)
-    // Retired before this stream began, or before it had the resource.
-    this.#retire(
-      change.gone,
-      (typeUrl, name) => !this.#context.retirement.has(typeUrl, name) && !this.#isOverdue(typeUrl, name),
-    )
+    this.#departures.retire(change.retired)
+    this.#departures.onGone(change.gone)
     if (this.#context.variant === 'sotw') this.#noteGone(change.gone)
     this.#host.scheduleFlush()
   }
@@ -155,38 +152,10 @@ export class AdsStream {
     }
   }
 
-  /** The last good form of a refused table may use what is on its way out: that stays until a wanted form is accepted. */
-  #keepForStandIns(subscription: Subscription, names: Iterable<string>): void {
-    const { view, retirement, nextSequence } = this.#context
-    if (!subscription.traits.table) return
-    const barrier: Barrier = new Map()
-    for (const name of names) {
-      if (subscription.wants(name) && (view.isRefused(subscription.typeUrl, name) || subscription.refused.has(name))) {
-        barrier.set(barrierKey(subscription.typeUrl, name), nextSequence)
-      }
-    }
-    retirement.extend(barrier)
-  }
-
   /** Names that may be removed now. */
   onDue(names: NamesByType): void {
-    for (const [typeUrl, due] of names) {
-      const subscription = this.#context.subscriptions.get(typeUrl)
-      if (subscription === undefined) continue
-      for (const name of due) {
-        if (!this.#context.view.has(typeUrl, name)) subscription.removals.add(name)
-        else if (this.#context.view.wanted(typeUrl, name) === undefined) subscription.overdue.add(name)
-      }
-    }
+    this.#departures.onDue(names)
     this.#host.scheduleFlush()
-  }
-
-  /** @returns whether the name, now gone from the view, has waited long enough here, and so goes at once */
-  #isOverdue(typeUrl: string, name: string): boolean {
-    const subscription = this.#context.subscriptions.get(typeUrl)
-    if (!subscription?.overdue.delete(name) || this.#barrier().size > 0) return false
-    subscription.removals.add(name)
-    return true
   }
 
   flush(): void {
@@ -259,7 +228,7 @@ export class AdsStream {
       else gone.add(name)
     }
     if (hasAny) this.#context.hadConfiguration = true
-    if (gone.size > 0) this.#retire(new Map([[typeUrl, gone]]), () => true)
+    if (gone.size > 0) this.#departures.retire(new Map([[typeUrl, gone]]))
     return hasAny
   }
 
@@ -276,7 +245,7 @@ export class AdsStream {
       if (!this.#context.view.has(typeUrl, name)) gone.add(name)
     }
     if (typeUrl === typeUrls.listener) for (const name of gone) subscription.dirty.add(name)
-    else if (gone.size > 0) this.#retire(new Map([[typeUrl, gone]]), () => true)
+    else if (gone.size > 0) this.#departures.retire(new Map([[typeUrl, gone]]))
     if (typeUrl === typeUrls.endpoint) {
       for (const name of leftover.warming) {
         if (!subscription.wants(name)) continue
@@ -322,149 +291,5 @@ export class AdsStream {
     for (const name of [...subscription.acked.keys(), ...subscription.dirty]) {
       if (!subscription.wants(name)) this.#context.forget(subscription, name)
     }
-  }
-
-  /** The client has answered a response. */
-  #settle(subscription: Subscription, request: AnyRequest): void {
-    const flight = subscription.land(request.nonce)
-    if (flight === undefined) return
-    if (request.error === undefined) this.#onAck(subscription, flight)
-    else this.#onNack(subscription, flight, request.error)
-  }
-
-  #onAck(subscription: Subscription, flight: Flight): void {
-    const { counters, view, retirement, variant } = this.#context
-    const { typeUrl, traits } = subscription
-    subscription.acks++
-    counters.add(counters.acks, typeUrl)
-    for (const resource of flight.resources) {
-      const { name, version } = resource
-      view.accept(resource)
-      subscription.refused.delete(name)
-      subscription.ghosts.delete(name)
-      // Unsubscribed meanwhile, or pushed and never asked for: the client does not keep it.
-      if (subscription.wants(name)) this.#context.accept(subscription, name, version)
-      if (traits.table && !view.isRefused(typeUrl, name)) {
-        retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
-      }
-    }
-    for (const name of flight.removed) {
-      subscription.ghosts.delete(name)
-      this.#context.accept(subscription, name, undefined)
-      if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
-    }
-    if (variant === 'sotw' && traits.fullSet) this.#push.fullSets.onAck(subscription, flight)
-  }
-
-  #onNack(subscription: Subscription, flight: Flight, message: string): void {
-    const { counters, logger, variant, retirement, view } = this.#context
-    const { typeUrl, traits } = subscription
-    subscription.nacks++
-    subscription.lastNack = message
-    counters.add(counters.nacks, typeUrl)
-    if (variant === 'sotw' && traits.fullSet) {
-      const { culprits, unclear } = this.#push.fullSets.onNack(subscription, flight, message)
-      for (const resource of culprits) this.#refuse(subscription, resource, message)
-      for (const { name, version } of unclear) this.#context.acks.reject(typeUrl, name, version, message)
-      return
-    }
-    if (flight.resources.length === 0) {
-      // Stock Envoy refuses removed secrets ("Missing SDS resources") although nothing is wrong.
-      logger.debug('A proxy refused a removal', { typeUrl, names: flight.removed, message })
-      for (const name of flight.removed) {
-        subscription.ghosts.delete(name)
-        this.#context.accept(subscription, name, undefined)
-        if (traits.table) retirement.discharge(barrierKey(typeUrl, name), flight.sequence)
-      }
-      return
-    }
-    // What goes in the same response was lost with it.
-    for (const name of flight.removed) {
-      if (subscription.acked.has(name)) subscription.ghosts.add(name)
-      else if (subscription.wants(name)) subscription.owed.add(name)
-      subscription.dirty.add(name)
-    }
-    const [only] = flight.resources
-    if (flight.resources.length === 1 && only !== undefined) {
-      this.#refuse(subscription, only, message)
-      return
-    }
-    for (const { name, version } of flight.resources) {
-      subscription.ghosts.add(name)
-      // Something newer may be in flight or accepted already.
-      if (subscription.flightOf(name) !== undefined || !subscription.wants(name)) continue
-      const current = view.get(typeUrl, name)?.version
-      if (current !== version && current === subscription.acked.get(name)) continue
-      subscription.suspects.add(name)
-      subscription.dirty.add(name)
-    }
-  }
-
-  /** Exactly these bytes were refused, alone. */
-  #refuse(subscription: Subscription, resource: EnvoyResource, message: string): void {
-    const { acks, view, logger } = this.#context
-    const { typeUrl, name, version, scope } = resource
-    this.#refuseHere(subscription, resource, message)
-    const isLocal = acks.isAcked(typeUrl, name, version) || environmentalRefusal.test(message)
-    logger.warn('A proxy refused a resource', { typeUrl, scope, name, version, message, sources: resource.sources })
-    if (!isLocal) view.refuse(resource, message)
-  }
-
-  #refuseHere(subscription: Subscription, resource: EnvoyResource, message: string): void {
-    const { typeUrl, name, version } = resource
-    subscription.refused.set(name, version)
-    subscription.dirty.add(name)
-    this.#keepForStandIns(subscription, [name])
-    this.#context.acks.reject(typeUrl, name, version, message)
-  }
-
-  #retire(retired: NamesByType, isNew: (typeUrl: string, name: string) => boolean): void {
-    const names = new Map<string, Set<string>>()
-    for (const [typeUrl, all] of retired) {
-      const subscription = this.#context.subscriptions.get(typeUrl)
-      if (subscription === undefined) continue
-      for (const name of all) {
-        if (!isNew(typeUrl, name)) continue
-        if (subscription.held(name) === undefined && !subscription.ghosts.has(name)) continue
-        const set = names.get(typeUrl)
-        if (set) set.add(name)
-        else names.set(typeUrl, new Set([name]))
-      }
-    }
-    if (names.size === 0) return
-    const { retirement } = this.#context
-    const tables = new Map([...names].filter(([typeUrl]) => tableTypes.includes(typeUrl)))
-    if (tables.size > 0) {
-      // A table does not wait for itself, but for the listener that used it; what it used waits for both.
-      const others = this.#barrier()
-      for (const [typeUrl, own] of tables) for (const name of own) others.delete(barrierKey(typeUrl, name))
-      retirement.retire(tables, others)
-      for (const typeUrl of tables.keys()) names.delete(typeUrl)
-    }
-    if (names.size > 0) retirement.retire(names, this.#barrier())
-  }
-
-  /** Every table and listener (or those of one type) that is about to change, and the response that must be accepted for each. */
-  #barrier(only?: string): Barrier {
-    const { subscriptions, nextSequence, view } = this.#context
-    const barrier: Barrier = new Map()
-    for (const typeUrl of only === undefined ? tableTypes : [only]) {
-      const subscription = subscriptions.get(typeUrl)
-      if (subscription === undefined) continue
-      for (const flight of subscription.flights.values()) {
-        for (const { name } of flight.resources) {
-          if (subscription.wants(name)) barrier.set(barrierKey(typeUrl, name), flight.sequence)
-        }
-        for (const name of flight.removed) barrier.set(barrierKey(typeUrl, name), flight.sequence)
-      }
-      // A refused table whose successor is not on its way stays as it is in the proxy, with all that it uses.
-      const stuck = [...subscription.refused.keys()].filter((name) => subscription.flightOf(name) === undefined)
-      for (const name of [...subscription.dirty, ...stuck, ...view.refusedNames(typeUrl)]) {
-        if (!subscription.wants(name)) continue
-        const isGoing = typeUrl === typeUrls.listener && subscription.held(name) !== undefined
-        if (view.has(typeUrl, name) || isGoing) barrier.set(barrierKey(typeUrl, name), nextSequence)
-      }
-    }
-    return barrier
   }
 }
