@@ -25,6 +25,7 @@ export function refersTo(text: string): readonly string[] {
 }
 
 export interface ModelOptions {
+  readonly nodeId: string
   readonly variant: Variant
   readonly linger: number
   readonly drainTime: number
@@ -107,7 +108,7 @@ export class ModelProxy {
     this.#effective.clear()
     this.#forgottenAt.clear()
     for (const names of this.#unanswered.values()) names.clear()
-    this.proxy = await this.#bed.connect(this.#options.variant, { nodeId: 'model' })
+    this.proxy = await this.#bed.connect(this.#options.variant, { nodeId: this.#options.nodeId })
     this.proxy.onWrite = (response) => this.#judge(response)
     for (const type of askingOrder) {
       if (
@@ -119,6 +120,16 @@ export class ModelProxy {
       }
       if (this.#options.random() < 0.3) this.receive()
     }
+  }
+
+  stopReading(): void {
+    if (this.proxy) this.proxy.isStopped = true
+  }
+
+  readOn(): void {
+    if (this.proxy === undefined) return
+    this.proxy.isStopped = false
+    this.proxy.read(Number.POSITIVE_INFINITY)
   }
 
   disconnect(): void {

@@ -1,7 +1,7 @@
 import type { Source } from '../collections/collection.ts'
 import type { NamesByType, ScopeView } from './snapshot.ts'
 
-/** What the proxies of a scope say about one resource; the key is `ackKey(typeUrl, scope, name)`. */
+/** What the proxies of a scope say about one wanted resource; the key is `ackKey(typeUrl, scope, name)`. */
 export interface ResourceAck {
   /** The newest version that at least one connected proxy of the scope has accepted. */
   readonly ackedVersion?: string
@@ -60,15 +60,12 @@ export class ScopeAcks {
     this.#mark(typeUrl, name)
   }
 
-  /** The wanted version may be another one now, which nobody has refused. */
+  /** What is wanted may be another version now, or nothing, or something again that proxies still have. */
   noteChanged(changed: NamesByType): void {
     for (const [typeUrl, names] of changed) {
       const entries = this.#types.get(typeUrl)
       if (entries === undefined) continue
-      for (const name of names) {
-        const entry = entries.get(name)
-        if (entry !== undefined && (entry.rejected !== undefined || entry.versions.size > 1)) this.#mark(typeUrl, name)
-      }
+      for (const name of names) if (entries.has(name)) this.#mark(typeUrl, name)
     }
   }
 
@@ -83,7 +80,7 @@ export class ScopeAcks {
         const value = entry && this.#valueOf(typeUrl, name, entry)
         if (value !== undefined) into.set(key, value)
         else if (into.has(key)) into.delete(key)
-        if (entry !== undefined && value === undefined) entries?.delete(name)
+        if (entry?.versions.size === 0 && entry.rejected === undefined) entries?.delete(name)
       }
     }
   }
@@ -91,11 +88,12 @@ export class ScopeAcks {
   #valueOf(typeUrl: string, name: string, entry: Entry): ResourceAck | undefined {
     const wanted = this.#view.wanted(typeUrl, name)?.version
     if (entry.rejected !== undefined && entry.rejected.version !== wanted) entry.rejected = undefined
-    const newest = wanted !== undefined && entry.versions.has(wanted) ? wanted : [...entry.versions.keys()].at(-1)
+    // Proxies have it for a while yet, but nobody asks about it.
+    if (wanted === undefined) return undefined
+    const newest = entry.versions.has(wanted) ? wanted : [...entry.versions.keys()].at(-1)
     const message = this.#view.refusalOf(typeUrl, name)
     // One proxy has refused it, or it is not sent to any.
-    const rejected =
-      entry.rejected ?? (wanted !== undefined && message !== undefined ? { version: wanted, message } : undefined)
+    const rejected = entry.rejected ?? (message === undefined ? undefined : { version: wanted, message })
     if (newest === undefined && rejected === undefined) return undefined
     return { ...(newest !== undefined && { ackedVersion: newest }), ...(rejected !== undefined && { rejected }) }
   }

@@ -62,7 +62,7 @@ export class XdsCore {
       paceLimit: 2_000,
       tablePaceLimit: 30_000,
       stallLimit: options.stallLimit ?? 30_000,
-      maxMessageBytes: options.maxMessageBytes ?? mebibyte,
+      maxMessageBytes: options.maxMessageBytes ?? mebibyte / 4,
       maxWaitingBytes: options.maxWaitingBytes ?? 4 * mebibyte,
     }
     this.#synced = new Promise((resolve) => {

@@ -3,8 +3,8 @@ import { makeResource, type TypeName, XdsBed } from '../testing/xds-bed.ts'
 import { entriesOf, ModelProxy, refersTo, Violation } from '../testing/xds-model.ts'
 import type { EnvoyResource } from './resource.ts'
 
-/** 100,000 for the full run: `XDS_FUZZ_STEPS=100000 npx vitest run --project unit src/xds/protocol.fuzz.test.ts`. */
-const totalSteps = Number(process.env['XDS_FUZZ_STEPS'] ?? 6_000)
+/** Of each test. A long run: `XDS_FUZZ_STEPS=1000000 npx vitest run --project unit src/xds/protocol`. */
+const totalSteps = Number(process.env['XDS_FUZZ_STEPS'] ?? 10_000)
 const firstSeed = Number(process.env['XDS_FUZZ_SEED'] ?? 1)
 const stepsPerSeed = 300
 
@@ -145,79 +145,75 @@ class World {
   }
 }
 
+/** One world and its proxies, one or two. */
 async function run(seed: number, steps: number, variant: 'delta' | 'sotw', canBeBad: boolean): Promise<number> {
   const random = createRandom(seed)
   const world = new World(random)
   const { bed, trace } = world
-  const model = new ModelProxy(bed, {
-    variant,
-    linger,
-    drainTime,
-    random,
-    refusedAlone: new Set(),
-    loadable: new Set(),
+  const shared = { refusedAlone: new Set<string>(), loadable: new Set<string>() }
+  const models = Array.from({ length: seed % 3 === 0 ? 2 : 1 }, (_, i) => {
+    return new ModelProxy(bed, { variant, linger, drainTime, random, nodeId: `model-${i}`, ...shared })
   })
   try {
-    await model.connect()
-    for (let step = 0; step < steps; step++) {
-      const roll = random()
-      if (roll < 0.3) world.edit(canBeBad)
-      else if (roll < 0.5) {
-        trace.push('receive')
-        model.receive()
-      } else if (roll < 0.78) {
-        trace.push('process')
-        model.receive()
-        model.process()
-      } else if (roll < 0.85) {
-        trace.push('misbehave')
-        model.misbehave()
-      } else if (roll < 0.87) {
-        trace.push('reconnect')
-        await model.connect()
-      } else if (roll < 0.9) {
-        if (model.proxy) model.proxy.isStopped = true
-        trace.push('stop')
-      } else if (roll < 0.94) {
-        trace.push('go on')
-        if (model.proxy) {
-          model.proxy.isStopped = false
-          model.proxy.read(Number.POSITIVE_INFINITY)
-        }
-      } else {
-        const time = [10, 500, 3_000, 31_000][Math.floor(random() * 4)] as number
-        trace.push(`advance ${time}`)
-        if (model.proxy?.isStopped) {
-          model.proxy.isStopped = false
-          model.proxy.read(Number.POSITIVE_INFINITY)
-        }
-        bed.advance(time)
-      }
-    }
+    for (const model of models) await model.connect()
+    for (let step = 0; step < steps; step++) await takeStep(world, models, canBeBad)
     trace.push('rest')
     for (let i = 0; i < 6; i++) {
-      if (model.proxy) {
-        model.proxy.isStopped = false
-        model.proxy.read(Number.POSITIVE_INFINITY)
-      }
       for (let n = 0; n < 2000; n++) {
-        model.receive()
-        if (model.backlog === 0) break
-        model.process()
+        for (const model of models) {
+          model.readOn()
+          model.receive()
+          model.process()
+        }
+        if (models.every((model) => model.backlog === 0)) break
       }
       bed.advance(61_000)
     }
     // What the model finds while the server writes is thrown into the server, which logs it.
     const errors = bed.logs.filter((l) => l.level === 'error')
     if (errors.length > 0) throw new Violation(`logged: ${JSON.stringify(errors[0])}`)
-    model.judgeAtRest()
-    return model.responses
+    for (const model of models) model.judgeAtRest()
+    return models.reduce((sum, model) => sum + model.responses, 0)
   } catch (error) {
     const head = error instanceof Violation ? error.message : String((error as Error).stack)
-    const state = JSON.stringify(model.proxy?.session?.describe(), null, 1)
-    throw new Error(
-      `seed ${seed} (${variant}): ${head}\n${state}\n${trace.slice(process.env['XDS_FUZZ_SEED'] ? 0 : -60).join('\n')}`,
-    )
+    const states = models.map((model) => JSON.stringify(model.proxy?.session?.describe(), null, 1)).join('\n')
+    const shown = process.env['XDS_FUZZ_SEED'] ? trace : trace.slice(-60)
+    throw new Error(`seed ${seed} (${variant}): ${head}\n${states}\n${shown.join('\n')}`)
+  }
+}
+
+async function takeStep(world: World, models: readonly ModelProxy[], canBeBad: boolean): Promise<void> {
+  const { random, trace, bed } = world
+  const index = Math.floor(random() * models.length)
+  const model = models[index] as ModelProxy
+  const say = (what: string): number => trace.push(models.length > 1 ? `${what} ${index}` : what)
+  const roll = random()
+  if (roll < 0.3) world.edit(canBeBad)
+  else if (roll < 0.5) {
+    say('receive')
+    model.receive()
+  } else if (roll < 0.78) {
+    say('process')
+    model.receive()
+    model.process()
+  } else if (roll < 0.85) {
+    say('misbehave')
+    model.misbehave()
+  } else if (roll < 0.87) {
+    say('reconnect')
+    await model.connect()
+  } else if (roll < 0.9) {
+    say('stop')
+    model.stopReading()
+  } else if (roll < 0.94) {
+    say('go on')
+    model.readOn()
+  } else {
+    const time = world.pick([10, 500, 3_000, 31_000])
+    trace.push(`advance ${time}`)
+    // Nobody is cut off: that is another test.
+    for (const each of models) each.readOn()
+    bed.advance(time)
   }
 }
 
@@ -225,7 +221,7 @@ for (const variant of ['delta', 'sotw'] as const) {
   for (const canBeBad of [false, true]) {
     test(`${variant}: no rule is broken in ${totalSteps} random steps${canBeBad ? ' with refused resources' : ''}`, async () => {
       let responses = 0
-      for (let seed = firstSeed; seed < firstSeed + totalSteps / stepsPerSeed / 4; seed++) {
+      for (let seed = firstSeed; seed < firstSeed + totalSteps / stepsPerSeed; seed++) {
         responses += await run(seed, stepsPerSeed, variant, canBeBad)
       }
       expect(responses).toBeGreaterThan(0)

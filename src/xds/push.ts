@@ -156,8 +156,12 @@ export class Push {
 
   /** What was sent makes the proxy need more, changed or not: it warms, and does not ask again. */
   #afterSending(resources: readonly EnvoyResource[]): void {
-    const { view } = this.#context
+    const { view, retirement, nextSequence } = this.#context
     for (const resource of resources) {
+      // What stands in for something refused may be old, and may use what is on its way out.
+      if (view.isRefused(resource.typeUrl, resource.name)) {
+        retirement.extend(new Map([[barrierKey(resource.typeUrl, resource.name), nextSequence]]))
+      }
       if (resource.typeUrl === typeUrls.cluster && view.has(typeUrls.endpoint, resource.name)) {
         this.#pushUnprompted(typeUrls.endpoint, resource.name)
       }
