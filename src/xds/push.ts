@@ -159,7 +159,7 @@ export class Push {
     const { view, retirement, nextSequence } = this.#context
     for (const resource of resources) {
       // What stands in for something refused may be old, and may use what is on its way out.
-      if (view.isRefused(resource.typeUrl, resource.name)) {
+      if (tableTypes.includes(resource.typeUrl) && view.isRefused(resource.typeUrl, resource.name)) {
         retirement.extend(new Map([[barrierKey(resource.typeUrl, resource.name), nextSequence]]))
       }
       if (resource.typeUrl === typeUrls.cluster && view.has(typeUrls.endpoint, resource.name)) {
