@@ -296,9 +296,11 @@ export class Push {
     return false
   }
 
+  /** State of the world has no word for it: the client lets go by itself. Until it does, it may use a table. */
   #forgetRemoved(subscription: Subscription): void {
     for (const name of subscription.removals) {
-      if (!this.#context.view.has(subscription.typeUrl, name)) this.#context.forget(subscription, name)
+      if (subscription.traits.table || this.#context.view.has(subscription.typeUrl, name)) continue
+      this.#context.forget(subscription, name)
     }
     subscription.removals.clear()
   }
