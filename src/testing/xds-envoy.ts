@@ -189,7 +189,17 @@ export function envoyEndpoints(name: string, ports: readonly number[]): EnvoyRes
   return makeEnvoyResource('endpoint', { name, bytes })
 }
 
-export function envoyListener(name: string, port: number, table: string, statPrefix = 'http'): EnvoyResource {
+/**
+ * @param statPrefix another one is another version of the listener, which drains the old one
+ * @param secret terminates TLS with it
+ */
+export function envoyListener(
+  name: string,
+  port: number,
+  table: string,
+  statPrefix = 'http',
+  secret?: string,
+): EnvoyResource {
   const hcm = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.encode({
     statPrefix,
     rds: { routeConfigName: table, configSource: adsSource },
@@ -206,6 +216,12 @@ export function envoyListener(name: string, port: number, table: string, statPre
     filterChains: [
       {
         name: 'http',
+        ...(secret !== undefined && {
+          transportSocket: {
+            name: 'tls',
+            typedConfig: any('envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext', tlsContext(secret)),
+          },
+        }),
         filters: [
           {
             name: 'http',
@@ -215,7 +231,21 @@ export function envoyListener(name: string, port: number, table: string, statPre
       },
     ],
   }).finish()
-  return makeEnvoyResource('listener', { name, bytes })
+  return makeEnvoyResource('listener', { name, bytes }, secret === undefined ? {} : { secrets: [secret] })
+}
+
+function tlsContext(secret: string): Uint8Array {
+  return envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext.encode({
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: secret, sdsConfig: adsSource }] },
+  }).finish()
+}
+
+export function envoySecret(name: string, certificate: string, privateKey: string): EnvoyResource {
+  const bytes = envoy.extensions.transport_sockets.tls.v3.Secret.encode({
+    name,
+    tlsCertificate: { certificateChain: { inlineString: certificate }, privateKey: { inlineString: privateKey } },
+  }).finish()
+  return makeEnvoyResource('secret', { name, bytes })
 }
 
 export interface RouteLine {

@@ -128,6 +128,7 @@ export class XdsCore {
       this.#sessions.delete(id)
       this.#loop.remove(session)
       this.noteState(id)
+      this.#releaseIfUnused(view)
     })
     sessions.add(session)
     this.#sessions.set(id, session)
@@ -169,14 +170,23 @@ export class XdsCore {
 
   #tellViewChanges(): void {
     for (const view of this.#dirtyViews) {
+      this.#dirtyViews.delete(view)
       const change = view.takeChange()
       const group = this.#byView.get(view)
-      if (group === undefined) continue
-      group.acks.noteChanged(change.changed)
-      group.acks.noteChanged(change.retired)
-      for (const session of group.sessions) session.onViewChange(change)
+      if (group !== undefined) {
+        group.acks.noteChanged(change.changed)
+        group.acks.noteChanged(change.retired)
+        for (const session of group.sessions) session.onViewChange(change)
+      }
+      this.#releaseIfUnused(view)
     }
-    this.#dirtyViews.clear()
+  }
+
+  /** A scope of which nothing is left, neither resources nor proxies. */
+  #releaseIfUnused(view: ScopeView): void {
+    if (!view.isEmpty || (this.#byView.get(view)?.sessions.size ?? 0) > 0) return
+    this.#byView.delete(view)
+    this.snapshot.release(view)
   }
 
   #publish(): void {

@@ -70,7 +70,7 @@ export class Departures {
     if (subscription.traits.table) this.#context.retirement.extend(this.#barrier(subscription.typeUrl))
   }
 
-  /** The last good form of a refused table may use what is on its way out: that stays until a wanted form is accepted. */
+  /** The last good form of a refused table may use what is on its way out: that waits for a wanted form. */
   keepForStandIns(subscription: Subscription, names: Iterable<string>): void {
     const { view, retirement, nextSequence } = this.#context
     if (!subscription.traits.table) return
@@ -83,7 +83,7 @@ export class Departures {
     retirement.extend(barrier)
   }
 
-  /** Every table and listener (or those of one type) that is about to change, and the response that must be accepted. */
+  /** Every table and listener, or those of one type, that is about to change, and the response to wait for. */
   #barrier(only?: string): Barrier {
     const { subscriptions, nextSequence, view } = this.#context
     const barrier: Barrier = new Map()

@@ -1,9 +1,12 @@
 import { Agent, get } from 'node:http'
+import { connect } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
+import { issueCertificate } from '../testing/certificates.ts'
 import {
   envoyCluster,
   envoyEndpoints,
   envoyListener,
+  envoySecret,
   envoyTable,
   findFreePort,
   sleep,
@@ -206,6 +209,47 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
     expect([...bed.server.counters.nacks.values()].reduce((a, b) => a + b, 0)).toBe(nacks)
     bed.put(envoyTable('t', [{ prefix: '/', cluster: 'two' }]))
     await expect.poll(() => ask('/')).toBe('200 two')
+  })
+
+  test('F3: a listener that changes after a restart keeps its certificate', async () => {
+    const { bed, port, xdsPort, envoy } = await startAll(variant)
+    const pair = issueCertificate({ dnsNames: ['localhost'] })
+    const tlsPort = await findFreePort()
+    const listener = (statPrefix: string) => envoyListener('tls', tlsPort, 't', statPrefix, 's')
+    const content = [
+      envoyListener('l', port, 't'),
+      envoyTable('t', []),
+      envoySecret('s', pair.certificate, pair.privateKey),
+      listener('one'),
+    ]
+    bed.put(...content)
+    const handshake = (): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connect({ port: tlsPort, host: '127.0.0.1', servername: 'localhost', rejectUnauthorized: false })
+        socket.on('secureConnect', () => {
+          socket.destroy()
+          resolve('ok')
+        })
+        socket.on('error', (error) => resolve(String(error)))
+      })
+    await expect.poll(handshake).toBe('ok')
+    await bed.stop()
+    const next = await XdsServerBed.start({ address: `127.0.0.1:${xdsPort}`, linger: 300, drainTime: 300 })
+    cleanups.push(() => next.stop())
+    next.put(...content)
+    const isSettled = () => [...next.server.streams.entries()].some(([, s]) => s.isSettled && s.types.length >= 4)
+    await expect.poll(isSettled, { timeout: 5_000 }).toBe(true)
+    next.put(listener('two'))
+    const until = performance.now() + 4_000
+    while (performance.now() < until) {
+      expect(await handshake()).toBe('ok')
+      await sleep(20)
+    }
+    expect(await envoy.stats('sds\\..*init_fetch_timeout')).toEqual({ 'sds.s.init_fetch_timeout': 0 })
+    expect(await envoy.stats('total_listeners_(warming|active)')).toEqual({
+      'listener_manager.total_listeners_active': 2,
+      'listener_manager.total_listeners_warming': 0,
+    })
   })
 
   test('a server that is restarted with the same content changes nothing in Envoy', async () => {

@@ -46,14 +46,17 @@ export class PushLoop<Member> {
 
   #turn(): void {
     const { now, budget, onTurn, onTurnEnd } = this.#options
-    onTurn()
-    const until = now() + budget
-    for (const member of this.#waiting) {
-      this.#waiting.delete(member)
-      this.#serve(member)
-      if (now() >= until) break
+    try {
+      onTurn()
+      const until = now() + budget
+      for (const member of this.#waiting) {
+        this.#waiting.delete(member)
+        this.#serve(member)
+        if (now() >= until) break
+      }
+      onTurnEnd()
+    } finally {
+      if (this.#waiting.size > 0) this.schedule()
     }
-    onTurnEnd()
-    if (this.#waiting.size > 0) this.schedule()
   }
 }

@@ -53,7 +53,7 @@ export interface XdsServerOptions {
   readonly awaitLimit?: number
   /** When a proxy that reads nothing is cut off. Default 30 s. */
   readonly stallLimit?: number
-  /** Resources are spread over messages of at most this size, where each fits; what one stopped reader costs. Default 256 KiB. */
+  /** Resources are spread over messages of at most this size, where each fits. Default 256 KiB. */
   readonly maxMessageBytes?: number
   /** No further message is begun while this much waits for a proxy to read. Default 4 MiB. */
   readonly maxWaitingBytes?: number

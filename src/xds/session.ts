@@ -28,7 +28,10 @@ interface Open {
   readonly stream: AdsStream
 }
 
-/** An admitted call from its first message to its end. The node of the first message is the node, whatever later ones say. */
+/**
+ * An admitted call from its first message to its end. The node of the first message is the node,
+ * whatever later ones say.
+ */
 export class Session {
   readonly #core: XdsCore
   readonly #caller: Caller
@@ -48,29 +51,29 @@ export class Session {
   }
 
   receive(bytes: Uint8Array): void {
-    if (this.#closed) return
-    try {
+    this.#guard(() => {
       const refusal = this.#caller.variant === 'delta' ? this.#receiveDelta(bytes) : this.#receiveSotw(bytes)
       if (refusal !== undefined) this.#end(status.INVALID_ARGUMENT, refusal)
-    } catch (error) {
-      // A bug of ours must not take the other streams along; the proxy reconnects and says what it has.
-      this.#core.report(error)
-      this.#end(status.INTERNAL, 'internal error')
-    }
+    })
   }
 
   flush(): void {
+    this.#guard(() => this.#open?.stream.flush())
+  }
+
+  onViewChange(change: ViewChange): void {
+    this.#guard(() => this.#open?.stream.onViewChange(change))
+  }
+
+  /** A bug of ours must not take the other streams along; the proxy reconnects and says what it has. */
+  #guard(run: () => void): void {
     if (this.#closed) return
     try {
-      this.#open?.stream.flush()
+      run()
     } catch (error) {
       this.#core.report(error)
       this.#end(status.INTERNAL, 'internal error')
     }
-  }
-
-  onViewChange(change: ViewChange): void {
-    this.#open?.stream.onViewChange(change)
   }
 
   describe(): StreamState | undefined {
@@ -164,7 +167,7 @@ export class Session {
       clock,
       linger: limits.linger,
       drainsUntil: () => view.drainsUntil,
-      onDue: (names) => stream.onDue(names),
+      onDue: (names) => this.#guard(() => stream.onDue(names)),
     })
     const context = new StreamContext({ variant, view, acks, clock, logger, counters, limits, outlet, retirement })
     const identity: StreamIdentity = {

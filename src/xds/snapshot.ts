@@ -94,6 +94,12 @@ export class ScopeView {
     return type !== undefined && (type.wanted.has(name) || type.retained.has(name))
   }
 
+  /** Nothing is wanted, nothing is kept. */
+  get isEmpty(): boolean {
+    for (const type of this.#types.values()) if (type.wanted.size + type.retained.size > 0) return false
+    return true
+  }
+
   /** What the collections say, refused or not. */
   wanted(typeUrl: string, name: string): EnvoyResource | undefined {
     return this.#types.get(typeUrl)?.wanted.get(name)
@@ -296,6 +302,11 @@ export class Snapshot {
       this.#views.set(scope, view)
     }
     return view
+  }
+
+  release(view: ScopeView): void {
+    view.close()
+    this.#views.delete(view.scope)
   }
 
   close(): void {

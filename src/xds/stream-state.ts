@@ -51,6 +51,8 @@ export interface StreamIdentity {
 export function describeStream(identity: StreamIdentity, context: StreamContext): StreamState {
   const types: TypeState[] = []
   for (const subscription of context.subscriptions.values()) {
+    // What was pushed and never asked for may stay without an answer.
+    if (!subscription.requested) continue
     types.push({
       typeUrl: subscription.typeUrl,
       wildcard: subscription.wildcard,

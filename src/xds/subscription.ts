@@ -54,7 +54,7 @@ export class Subscription {
   readonly suspects = new Set<string>()
   /** No longer wanted and free to go. */
   readonly removals = new Set<string>()
-  /** State of the world: asked for in requests with a stale nonce, which must not be answered; the next fresh one is. */
+  /** State of the world: asked for with a stale nonce, which must not be answered; the next fresh one is. */
   readonly late = new Set<string>()
   /** Would be in `removals`, but the view still keeps it for others. */
   readonly overdue = new Set<string>()

@@ -31,7 +31,7 @@ function anySize(resource: EnvoyResource): number {
   return 1 + varintSize(typeUrl) + typeUrl + 1 + varintSize(resource.bytes.length) + resource.bytes.length
 }
 
-/** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, without the value at its end. */
+/** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, up to the value. */
 function deltaHead(resource: EnvoyResource): Uint8Array {
   let head = deltaHeads.get(resource)
   if (head === undefined) {
