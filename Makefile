@@ -89,8 +89,9 @@ quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: 
 	@exec node scripts/quickstart.ts
 
 .PHONY: bench
-bench: deps build ## Print what an edit costs at several sizes
+bench: deps build ## Print what an edit costs at several sizes, and what storms of proxies cost
 	@node --expose-gc bench/translation.bench.ts
+	@node --expose-gc bench/xds.bench.ts
 
 .PHONY: goldens
 goldens: deps build ## Rewrite the expected outputs of the golden cases; read them before you keep them
