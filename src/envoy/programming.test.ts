@@ -5,16 +5,17 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import type { PortProgramming } from '../graph/programming.ts'
+import type { ResourceAck } from '../xds/acks.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
 import { scopeName } from './names.ts'
-import { createProgramming, type ResourceVerdict } from './programming.ts'
+import { createProgramming } from './programming.ts'
 
 const gateway = 'shop/edge' as NamespacedName
 const listenerVerdict = `${typeUrls.listener}\n${gateway}\nport-443`
 const tableVerdict = (name: string) => `${typeUrls.route}\n${gateway}\n${name}`
 
 let scheduler: Scheduler
-let verdicts: Source<string, ResourceVerdict>
+let verdicts: Source<string, ResourceAck>
 let wanted: Source<string, EnvoyResource>
 let scopes: Source<string, EnvoyResource>
 let programming: Collection<string, PortProgramming>
@@ -46,7 +47,7 @@ function want(version: string): void {
   scheduler.batch(() => wanted.set(resourceKey(gateway, 'port-443'), { version } as EnvoyResource))
 }
 
-function say(key: string, verdict: ResourceVerdict): void {
+function say(key: string, verdict: ResourceAck): void {
   scheduler.batch(() => verdicts.set(key, verdict))
 }
 

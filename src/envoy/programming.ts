@@ -1,21 +1,15 @@
 import type { Collection } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { ackKey, type ResourceAck } from '../xds/acks.ts'
 import { resourceKey, typeUrls } from '../xds/resource.ts'
 import { listenerName, parseScopeName, tableName } from './names.ts'
 import type { EnvoyResources } from './resources.ts'
 
-/** What proxies have said about a resource; the shape is that of the xDS server's acks. */
-export interface ResourceVerdict {
-  readonly ackedVersion?: string | undefined
-  readonly rejected?: { readonly version: string; readonly message: string } | undefined
-}
-
-/** Key: `${typeUrl}\n${scope}\n${name}`. */
-export type ResourceVerdicts = Collection<string, ResourceVerdict>
+/** What proxies have said about resources: the acks of the xDS server. */
+export type ResourceVerdicts = Collection<string, ResourceAck>
 
 /** Joins what should be with what proxies have accepted, for each port of each Gateway. */
 export function createProgramming(
@@ -41,7 +35,7 @@ export function createProgramming(
     const name = listenerName(port)
     const wanted = reads.get(resources.listener, resourceKey(gateway, name))
     if (!wanted) return result('pending', 'waiting for an address and a port to listen on')
-    const verdict = reads.get(verdicts, verdictKey(typeUrls.listener, gateway, name))
+    const verdict = reads.get(verdicts, ackKey(typeUrls.listener, gateway, name))
     if (verdict?.rejected?.version === wanted.version)
       return result('rejected', `Envoy refused the listener: ${verdict.rejected.message}`)
     if (verdict?.ackedVersion !== wanted.version) return result('pending', 'waiting for Envoy to accept the listener')
@@ -49,8 +43,8 @@ export function createProgramming(
     const keysOf = (table: string): string[] => {
       const scopes = reads.lookup(scopesByTable, resourceKey(gateway, table))
       return scopes.length === 0
-        ? [verdictKey(typeUrls.route, gateway, table)]
-        : scopes.map((scope) => verdictKey(typeUrls.scopedRoute, gateway, scope.name))
+        ? [ackKey(typeUrls.route, gateway, table)]
+        : scopes.map((scope) => ackKey(typeUrls.scopedRoute, gateway, scope.name))
     }
     const missing = members.some(
       (l) =>
@@ -59,10 +53,6 @@ export function createProgramming(
     )
     return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
   })
-}
-
-function verdictKey(typeUrl: string, gateway: NamespacedName, name: string): string {
-  return `${typeUrl}\n${resourceKey(gateway, name)}`
 }
 
 /** Offline: nobody can be asked. */

@@ -10,8 +10,8 @@ import {
   parseObjects,
   testControllerName,
 } from '../testing/builders.ts'
+import type { ResourceAck } from '../xds/acks.ts'
 import { resourceKey, typeUrls } from '../xds/resource.ts'
-import type { ResourceVerdict } from './programming.ts'
 import { createRefusals } from './refusal.ts'
 
 const source = 'gateway.networking.k8s.io/HTTPRoute/default/cart'
@@ -24,7 +24,7 @@ function setUp() {
   })
   bindToOwnPorts(controlPlane)
   const { scheduler, resources } = controlPlane
-  const verdicts = scheduler.source<string, ResourceVerdict>('verdicts')
+  const verdicts = scheduler.source<string, ResourceAck>('verdicts')
   const refusals = createRefusals(scheduler, resources, verdicts)
   const route = `  parentRefs: [{name: edge}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]`
   const yaml =

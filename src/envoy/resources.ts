@@ -6,7 +6,7 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
-import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
+import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
@@ -240,11 +240,6 @@ function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode |
   const { backend: key, protocol } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
   return backend?.state === 'resolved' && backend.protocol === protocol ? backend : undefined
-}
-
-function splitResourceKey(key: string): [scope: string, name: string] {
-  const end = key.indexOf('\n')
-  return [key.slice(0, end), key.slice(end + 1)]
 }
 
 function sourceOf(key: BackendKey): string {

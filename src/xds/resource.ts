@@ -30,6 +30,12 @@ export function resourceKey(scope: string, name: string): string {
   return `${scope}\n${name}`
 }
 
+/** The reverse of {@link resourceKey}. */
+export function splitResourceKey(key: string): readonly [scope: string, name: string] {
+  const end = key.indexOf('\n')
+  return [key.slice(0, end), key.slice(end + 1)]
+}
+
 /** Type URLs in the order in which a change is sent: what is referred to comes before what refers to it. */
 export const typeUrls = {
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
