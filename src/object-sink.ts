@@ -2,7 +2,7 @@ import type { Source } from './collections/collection.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { KindName, KubernetesObject, ObjectOf } from './gatewayapi/kinds.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
-import type { ObjectSink } from './providers/file/object-sink.ts'
+import type { ObjectSink } from './providers/object-sink.ts'
 
 /** Puts what a provider finds into the sources, one batch for each set of changes. */
 export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler' | 'sources'>): ObjectSink {

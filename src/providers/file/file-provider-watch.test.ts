@@ -15,8 +15,8 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../base/logger.ts'
 import type { KubernetesObject } from '../../gatewayapi/kinds.ts'
+import type { ObjectSink } from '../object-sink.ts'
 import { FileProvider, type FileProviderOptions } from './file-provider.ts'
-import type { ObjectSink } from './object-sink.ts'
 import type { FileReport } from './report.ts'
 
 let directory: string

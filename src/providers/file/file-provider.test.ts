@@ -6,8 +6,8 @@ import { join, relative } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../base/logger.ts'
 import type { KubernetesObject } from '../../gatewayapi/kinds.ts'
+import type { ObjectSink } from '../object-sink.ts'
 import { FileProvider, type FileProviderOptions, maxFileSize } from './file-provider.ts'
-import type { ObjectSink } from './object-sink.ts'
 import { type FileReport, formatProblem } from './report.ts'
 
 let directory: string

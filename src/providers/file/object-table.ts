@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { compareBy, compareStrings } from '../../base/compare.ts'
 import type { KindName, KubernetesObject, ObjectOf } from '../../gatewayapi/kinds.ts'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
+import type { ObjectChange } from '../object-sink.ts'
 import type { Claim } from './manifest-file.ts'
-import type { ObjectChange } from './object-sink.ts'
 import type { FileProblem } from './report.ts'
 
 /** Which of two files goes first: that of the earlier argument, then by path. */

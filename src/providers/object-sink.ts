@@ -1,5 +1,5 @@
-import type { KindName, KubernetesObject } from '../../gatewayapi/kinds.ts'
-import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { KindName, KubernetesObject } from '../gatewayapi/kinds.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 
 /** What became of one object. */
 export interface ObjectChange {

@@ -1,0 +1,109 @@
+/** One call of the Kubernetes API. */
+export interface ApiRequest {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Begins with a slash; every part is escaped already (see {@link apiPath}). */
+  readonly path: string
+  readonly query?: Readonly<Record<string, string>>
+  /** Sent as JSON. */
+  readonly body?: unknown
+  /** Of the body; `application/json` unless given. Patches: `application/apply-patch+yaml`, `application/merge-patch+json`. */
+  readonly contentType?: string
+  /** Milliseconds for the whole call. Default 30 s. */
+  readonly timeout?: number
+  readonly signal?: AbortSignal
+}
+
+/** One watch: the answer of the API server is a stream of JSON texts, one a line. */
+export interface ApiWatchRequest {
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** The watch ends with an `inactive` ApiError when nothing at all has come for so many milliseconds. */
+  readonly inactivityLimit: number
+  readonly signal: AbortSignal
+  /** Called in order, once for each line. A throw ends the watch with that error. */
+  readonly onLine: (line: Buffer) => void
+}
+
+/**
+ * The Kubernetes API over the network.
+ * Promises: the credential is read anew when it changes on disk; one slow answer delays no other call;
+ * nothing is tried again here, because only the caller knows whether that is right.
+ * The caller must be ready for any ApiError at any call.
+ */
+export interface ApiClient {
+  /**
+   * @returns the parsed JSON of a 2xx answer; undefined for an empty one
+   * @throws ApiError
+   */
+  call(request: ApiRequest): Promise<unknown>
+  /**
+   * Resolves when the server ends the watch in good order (as it does every few minutes).
+   * @throws ApiError
+   */
+  watch(request: ApiWatchRequest): Promise<void>
+}
+
+/**
+ * A call that did not succeed.
+ * http: the server answered with a status from 400 on; `status`, `reason` and `message` are its own.
+ * network: no connection, or it broke. timeout, inactive: the limit of the request passed.
+ * aborted: the signal of the request was raised. malformed: the answer is not what the API promises.
+ */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly code: 'http' | 'network' | 'timeout' | 'inactive' | 'aborted' | 'malformed'
+  /** 0 unless `code` is http. */
+  readonly status: number
+  /** The reason of the Kubernetes Status object, e.g. "Conflict", "Expired". */
+  readonly reason: string
+  /** Milliseconds that the server asked to wait (Retry-After). */
+  readonly retryAfter: number | undefined
+
+  constructor(
+    code: ApiError['code'],
+    message: string,
+    { status = 0, reason = '', retryAfter }: { status?: number; reason?: string; retryAfter?: number | undefined } = {},
+  ) {
+    super(message)
+    this.code = code
+    this.status = status
+    this.reason = reason
+    this.retryAfter = retryAfter
+  }
+}
+
+/** Where a kind is served. */
+export interface ApiResource {
+  readonly group: string
+  readonly version: string
+  /** Lower case, e.g. "httproutes". */
+  readonly plural: string
+}
+
+/**
+ * The path of a collection, an object, or a subresource of it.
+ * @param namespace '' for objects of the cluster, and for a list over all namespaces
+ */
+export function apiPath(resource: ApiResource, namespace = '', name?: string, subresource?: string): string {
+  const { group, version, plural } = resource
+  const root = group === '' ? `/api/${version}` : `/apis/${group}/${version}`
+  const parts = [
+    ...(namespace === '' ? [] : ['namespaces', namespace]),
+    plural,
+    ...(name === undefined ? [] : [name]),
+    ...(subresource === undefined ? [] : [subresource]),
+  ]
+  return `${root}/${parts.map(encodeURIComponent).join('/')}`
+}
+
+/**
+ * What the API server has as the status of one object, for whoever writes it. It never enters the sources, so
+ * that our own writes, echoed by the watch, derive nothing.
+ */
+export interface LiveStatus {
+  readonly resourceVersion: string
+  readonly generation: number
+  readonly uid: string
+  /** The JSON text of `status`, '' when there is none: a text costs a quarter of the memory of objects. */
+  readonly status: string
+}
