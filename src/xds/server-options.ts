@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Collection, Source } from '../collections/collection.ts'
 import type { ResourceAck } from './acks.ts'
-import type { Authenticator } from './authenticator.ts'
+import type { Authenticator, Peer } from './authenticator.ts'
 import type { XdsCounters } from './counters.ts'
 import type { Fallback } from './quarantine.ts'
 import type { ProxyNode } from './request.ts'
@@ -41,6 +41,8 @@ export interface XdsServerOptions {
   readonly logger: Logger
   readonly clock: Clock
   readonly tls?: XdsTls
+  /** Whether a caller is another replica of this control plane, which may hear the acks; nobody may unless given. */
+  readonly isReplica?: (peer: Peer) => Promise<boolean>
   /** What to send instead of a refused resource, e.g. a table whose bad virtual host answers 500. */
   readonly fallback?: Fallback
   /** @returns why this proxy cannot be served (e.g. its version), if so */
