@@ -13,8 +13,10 @@ import type { GraphSources } from './graph/sources.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
+import { createFleetAcks } from './xds/peers/fleet-acks.ts'
+import type { PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
-import type { XdsServer } from './xds/server-options.ts'
+import type { XdsServer, XdsServerOptions, XdsTls } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
@@ -54,17 +56,37 @@ const drainTime = 60_000
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
+  readonly tls?: XdsTls
+  /** Whether a caller is another replica; without it there are none. */
+  readonly isReplica?: XdsServerOptions['isReplica']
+}
+
+export interface ServingControlPlane extends ControlPlane {
+  readonly xds: XdsServer
+  /** What the proxies of other replicas say; filled by whoever calls them. */
+  readonly peerAcks: Source<string, PeerAck>
 }
 
 /** A control plane with its xDS server, which still has to listen. */
-export function createServingControlPlane(options: ServingOptions): ControlPlane & { readonly xds: XdsServer } {
-  const { logger, clock, authenticator } = options
+export function createServingControlPlane(options: ServingOptions): ServingControlPlane {
+  const { logger, clock, authenticator, tls, isReplica } = options
   const pipeline = createPipeline(options, (run) => void clock.after(drainTime, run))
   const { scheduler, graph, resources, served } = pipeline
-  const xds = createXdsServer({ scheduler, collections: served, authenticator, logger, clock, drainTime })
-  const programming = createProgramming(scheduler, graph, resources, xds.acks)
-  const refusals = createRefusals(scheduler, resources, xds.acks)
-  return { ...complete(pipeline, options, programming, refusals), xds }
+  const xds = createXdsServer({
+    scheduler,
+    collections: served,
+    authenticator,
+    logger,
+    clock,
+    drainTime,
+    ...(tls && { tls }),
+    ...(isReplica && { isReplica }),
+  })
+  const peerAcks = scheduler.source<string, PeerAck>('xds.peerAcks')
+  const acks = isReplica ? createFleetAcks(scheduler, served, xds.acks, peerAcks) : xds.acks
+  const programming = createProgramming(scheduler, graph, resources, acks)
+  const refusals = createRefusals(scheduler, resources, acks)
+  return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
 type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
