@@ -50,8 +50,8 @@ export interface ListenerNode {
 
 /** Which kinds of route each protocol can carry. */
 const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
-  ['HTTP', ['HTTPRoute']],
-  ['HTTPS', ['HTTPRoute']],
+  ['HTTP', ['HTTPRoute', 'GRPCRoute']],
+  ['HTTPS', ['HTTPRoute', 'GRPCRoute']],
 ])
 
 export interface ListenerContext {
