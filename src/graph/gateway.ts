@@ -3,7 +3,8 @@ import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts
 import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import { type GatewayClassNode, type ProxyProfile, readProfile } from './gateway-class.ts'
-import { type ListenerContext, type ListenerNode, rejectConflicts, resolveListener } from './listener.ts'
+import { type ListenerContext, type ListenerNode, resolveListener } from './listener.ts'
+import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
 import type { Problem } from './problem.ts'
 
 /** A Gateway of a class of ours. Its key is also the scope of its proxies' Envoy resources. */
@@ -47,7 +48,7 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
   const listeners = source.spec.listeners
     .map((spec, index) => resolveListener(key, index, spec, context))
     .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
-  return { key, source, profile, listeners: rejectConflicts(listeners), problems }
+  return { key, source, profile, listeners: reportOverlaps(rejectConflicts([listeners]).flat()), problems }
 }
 
 function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {
