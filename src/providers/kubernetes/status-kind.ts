@@ -1,5 +1,6 @@
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { JsonObject } from './json.ts'
 import type { StatusShape } from './status-shape.ts'
 
 /** A kind whose statuses are written. */
@@ -17,4 +18,6 @@ export interface StatusKind {
    * changes go on, up to 1 s. For objects whose status counts others.
    */
   readonly isPaced: boolean
+  /** Milliseconds from the first change on for which a status may be kept back; 0 unless given. */
+  readonly patience?: (live: JsonObject, desired: JsonObject | undefined) => number
 }
