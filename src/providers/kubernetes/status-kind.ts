@@ -1,6 +1,7 @@
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
-import type { StatusShape } from './status-shape.ts'
+import type { Statuses } from '../../status/statuses.ts'
+import { gatewayClassShape, gatewayShape, routeShape, type StatusShape } from './status-shape.ts'
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
@@ -17,4 +18,13 @@ export interface StatusKind {
    * changes go on, up to 1 s. For objects whose status counts others.
    */
   readonly isPaced: boolean
+}
+
+/** The kinds of all desired statuses: what few objects have, and many wait for, first. */
+export function listStatusKinds({ gatewayClasses, gateways, httpRoutes }: Statuses): readonly StatusKind[] {
+  return [
+    { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
+    { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true },
+    { kind: 'HTTPRoute', shape: routeShape, desired: httpRoutes, isPaced: false },
+  ]
 }
