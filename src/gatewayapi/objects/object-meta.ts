@@ -78,7 +78,7 @@ export function apiVersionOf(group: string, version: string): string {
 
 /**
  * A whole object: the body with apiVersion, kind and metadata around it.
- * `status` is accepted and never read unless the body has a schema for it, so that what kubectl exports can be used as it is.
+ * `status` is accepted and never read, so that what kubectl exports can be used as it is.
  * @param versions accepted versions of the same shape, newest first: all are read as the newest
  */
 export function objectSchema<const V extends string, const K extends string, B extends z.ZodRawShape>(
@@ -90,8 +90,8 @@ export function objectSchema<const V extends string, const K extends string, B e
     apiVersion: z.enum(versions.map((version) => apiVersionOf(group, version))).transform(() => newest),
     kind: z.literal(kind),
     metadata,
-    status: z.unknown().optional(),
     ...body,
+    status: z.unknown().optional(),
   })
 }
 

@@ -71,8 +71,9 @@ export const Service = objectSchema(
         healthCheckNodePort: z.unknown().optional(),
       })
       .prefault({}),
-    /** Of the Service of a Gateway, the addresses that a load balancer has assigned. */
-    status: ServiceStatus.optional().catch(undefined),
   },
-)
+).extend({
+  /** Of the Service of a Gateway, the addresses that a load balancer has assigned. */
+  status: ServiceStatus.optional().catch(undefined),
+})
 export type Service = z.output<typeof Service>
