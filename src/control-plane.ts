@@ -9,12 +9,14 @@ import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './e
 import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
-import type { GraphSources } from './graph/sources.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
+import { createSources, type WritableSources } from './sources.ts'
 import { createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
+import { createFleetAcks } from './xds/peers/fleet-acks.ts'
+import type { PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
-import type { XdsServer } from './xds/server-options.ts'
+import type { XdsServer, XdsServerOptions, XdsTls } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
@@ -24,11 +26,6 @@ export interface ControlPlaneOptions {
   readonly tablePolicy?: TablePolicy
   /** A bug in a derivation surfaces instead of being logged; for tests. */
   readonly rethrow?: boolean
-}
-
-/** The sources as providers fill them. */
-export type WritableSources = {
-  readonly [K in keyof GraphSources]: GraphSources[K] extends Collection<infer Key, infer V> ? Source<Key, V> : never
 }
 
 /** Everything from the user's objects to Envoy's resources and the objects' statuses. */
@@ -54,17 +51,37 @@ const drainTime = 60_000
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
+  readonly tls?: XdsTls
+  /** Whether a caller is another replica; without it there are none. */
+  readonly isReplica?: XdsServerOptions['isReplica']
+}
+
+export interface ServingControlPlane extends ControlPlane {
+  readonly xds: XdsServer
+  /** What the proxies of other replicas say; filled by whoever calls them. */
+  readonly peerAcks: Source<string, PeerAck>
 }
 
 /** A control plane with its xDS server, which still has to listen. */
-export function createServingControlPlane(options: ServingOptions): ControlPlane & { readonly xds: XdsServer } {
-  const { logger, clock, authenticator } = options
+export function createServingControlPlane(options: ServingOptions): ServingControlPlane {
+  const { logger, clock, authenticator, tls, isReplica } = options
   const pipeline = createPipeline(options, (run) => void clock.after(drainTime, run))
   const { scheduler, graph, resources, served } = pipeline
-  const xds = createXdsServer({ scheduler, collections: served, authenticator, logger, clock, drainTime })
-  const programming = createProgramming(scheduler, graph, resources, xds.acks)
-  const refusals = createRefusals(scheduler, resources, xds.acks)
-  return { ...complete(pipeline, options, programming, refusals), xds }
+  const xds = createXdsServer({
+    scheduler,
+    collections: served,
+    authenticator,
+    logger,
+    clock,
+    drainTime,
+    ...(tls && { tls }),
+    ...(isReplica && { isReplica }),
+  })
+  const peerAcks = scheduler.source<string, PeerAck>('xds.peerAcks')
+  const acks = isReplica ? createFleetAcks(scheduler, served, xds.acks, peerAcks) : xds.acks
+  const programming = createProgramming(scheduler, graph, resources, acks)
+  const refusals = createRefusals(scheduler, resources, acks)
+  return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
 type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
@@ -74,19 +91,7 @@ function createPipeline(
   afterDrain?: TableFormOptions['afterDrain'],
 ): Pipeline {
   const scheduler = new Scheduler({ logger, rethrow })
-  const sources: WritableSources = {
-    gatewayClasses: scheduler.source('GatewayClass'),
-    gateways: scheduler.source('Gateway'),
-    httpRoutes: scheduler.source('HTTPRoute'),
-    referenceGrants: scheduler.source('ReferenceGrant'),
-    services: scheduler.source('Service'),
-    endpointSlices: scheduler.source('EndpointSlice'),
-    secrets: scheduler.source('Secret'),
-    configMaps: scheduler.source('ConfigMap'),
-    namespaces: scheduler.source('Namespace'),
-    backends: scheduler.source('Backend'),
-    bindings: scheduler.source('GatewayBinding'),
-  }
+  const sources = createSources(scheduler)
   const graph = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
   const tableFormOptions = { policy: tablePolicy, ...(afterDrain && { afterDrain }) }
   return { scheduler, sources, graph, ...createEnvoyResources(scheduler, graph, tableFormOptions) }

@@ -3,7 +3,8 @@ import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts
 import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import { type GatewayClassNode, readSettings } from './gateway-class.ts'
-import { type ListenerContext, type ListenerNode, rejectConflicts, resolveListener } from './listener.ts'
+import { type ListenerContext, type ListenerNode, resolveListener } from './listener.ts'
+import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
 import type { Problem } from './problem.ts'
 import type { ProxyParameters, ProxyProfile } from './proxy-parameters.ts'
 
@@ -56,8 +57,14 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
     .map((spec, index) => resolveListener(key, index, spec, context))
     .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
   const { profile } = settings
-  const known = isKnown ? settings.parameters : undefined
-  return { key, source, profile, parameters: known, listeners: rejectConflicts(listeners), problems }
+  return {
+    key,
+    source,
+    profile,
+    parameters: isKnown ? settings.parameters : undefined,
+    listeners: reportOverlaps(rejectConflicts([listeners]).flat()),
+    problems,
+  }
 }
 
 function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {

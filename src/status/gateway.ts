@@ -51,6 +51,12 @@ const listenerRules: readonly ConditionRule[] = [
     rank: ['InvalidRouteKinds', 'RefNotPermitted', 'InvalidCertificateRef'],
   },
   {
+    type: 'OverlappingTLSConfig',
+    success: { status: 'False', reason: 'NoOverlap', message: '' },
+    rank: ['OverlappingCertificates', 'OverlappingHostnames'],
+    optional: true,
+  },
+  {
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
     rank: ['Invalid', 'Pending'],

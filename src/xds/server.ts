@@ -4,6 +4,8 @@ import { compareBy, compareStrings } from '../base/compare.ts'
 import type { ResourceAck } from './acks.ts'
 import { XdsCore } from './core.ts'
 import { type AdsCall, adsService, createWire, peerOf } from './grpc-call.ts'
+import { createAckFeed } from './peers/ack-feed.ts'
+import { peerService } from './peers/peer-protocol.ts'
 import type { XdsServer, XdsServerOptions, XdsTls } from './server-options.ts'
 import type { Variant } from './stream-context.ts'
 import type { StreamState } from './stream-state.ts'
@@ -30,6 +32,8 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     DeltaAggregatedResources: handle('delta'),
     StreamAggregatedResources: handle('sotw'),
   })
+  const { isReplica } = options
+  if (isReplica) server.addService(peerService, { WatchAcks: createAckFeed({ acks, isReplica, logger }) })
   const sockets: string[] = []
   return {
     acks,
@@ -52,6 +56,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       return bound
     },
     markSynced: () => core.markSynced(),
+    drain: (nodeId) => core.drain(nodeId),
     inspect(streamId) {
       const held = core.inspect(streamId)
       return held?.sort(
