@@ -10,6 +10,7 @@ import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
+import { listMisdirectedHosts } from './misdirected-host.ts'
 import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
 import {
   buildChunk,
@@ -103,13 +104,19 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
   const fragmentsByHost = scheduler.index('RouteFragments by host', fragments, (f) =>
     f.hostnames.map(({ hostname }) => hostKey(f.gateway, f.table, hostname)),
   )
-  const virtualHosts = scheduler.group(
-    'VirtualHost',
+  const ownHosts = scheduler.group(
+    'VirtualHost of a listener',
     fragmentsByHost,
     (key, reads) => buildVirtualHost(key, reads, fragmentsByHost),
     { equals: sameVirtualHost },
   )
-  return { fragments, virtualHosts }
+  const misdirectedHosts = scheduler.deriveMany(
+    'VirtualHost of other listeners',
+    listeners,
+    (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames),
+    { equals: sameVirtualHost },
+  )
+  return { fragments, virtualHosts: scheduler.join('VirtualHost', [ownHosts, misdirectedHosts]) }
 }
 
 function createTables(

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Scheduler } from '../collections/scheduler.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import {
   GraphFixture,
   gatewayClassYaml,
@@ -10,7 +9,7 @@ import {
   tlsSecretYaml,
 } from '../testing/builders.ts'
 import { type IssuedCertificate, issueCertificate } from '../testing/certificates.ts'
-import { type ListenerNode, listenerKey, rejectConflicts } from './listener.ts'
+import type { ListenerNode } from './listener.ts'
 
 const httpRouteKind = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' }
 const requestRouteKinds = [httpRouteKind, { group: 'gateway.networking.k8s.io', kind: 'GRPCRoute' }]
@@ -76,38 +75,6 @@ describe('conflicts', () => {
       '[{name: a, port: 80, protocol: HTTP, hostname: shop.example.com}, {name: b, port: 8080, protocol: HTTP, hostname: shop.example.com}]',
     )
     expect(fixture.gateway('shop/edge').listeners.map((l) => l.verdict)).toEqual(['accepted', 'accepted'])
-  })
-
-  const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode => ({
-    key: listenerKey('shop/edge' as NamespacedName, name),
-    gateway: 'shop/edge' as NamespacedName,
-    index: 0,
-    name,
-    port: 80,
-    protocol: 'HTTP',
-    hostname: 'shop.example.com',
-    certificates: [],
-    supportedKinds: [httpRouteKind],
-    allowedNamespaces: { from: 'Same' },
-    verdict: 'accepted',
-    problems: [],
-    ...fields,
-  })
-
-  // The schema refuses such a Gateway; older API servers do not.
-  test('all listeners of one port and hostname lose', () => {
-    const listeners = rejectConflicts([node('a'), node('b'), node('c', { hostname: '' })])
-    expect(listeners.map((l) => [l.name, l.verdict, l.problems[0]?.reason])).toEqual([
-      ['a', 'rejected', 'HostnameConflict'],
-      ['b', 'rejected', 'HostnameConflict'],
-      ['c', 'accepted', undefined],
-    ])
-    expect(listeners[0]?.problems[0]?.message).toContain('listener "b"')
-  })
-
-  test('a listener without a certificate still conflicts', () => {
-    const listeners = rejectConflicts([node('a'), node('b', { verdict: 'attachable' })])
-    expect(listeners.map((l) => l.verdict)).toEqual(['rejected', 'rejected'])
   })
 })
 
