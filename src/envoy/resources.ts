@@ -242,11 +242,11 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
   return { secret, listener }
 }
 
-/** The backend behind a cluster; undefined also when it has come to speak another protocol, which is another cluster. */
+/** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
 function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
   const { backend: key, protocol } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
-  return backend?.state === 'resolved' && backend.protocol === protocol ? backend : undefined
+  return backend?.state === 'resolved' ? { ...backend, protocol } : undefined
 }
 
 function sourceOf(key: BackendKey): string {

@@ -12,6 +12,7 @@ import { type IssuedCertificate, issueCertificate } from '../testing/certificate
 import type { ListenerNode } from './listener.ts'
 
 const httpRouteKind = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' }
+const requestRouteKinds = [httpRouteKind, { group: 'gateway.networking.k8s.io', kind: 'GRPCRoute' }]
 
 /** A Gateway shop/edge with these listeners. */
 function edge(listeners: string, ...others: readonly string[]) {
@@ -23,11 +24,11 @@ const problemsOf = (listener: ListenerNode) =>
 const messagesOf = (listener: ListenerNode) => listener.problems.map((p) => p.message)
 
 describe('protocol', () => {
-  test('HTTP is accepted, takes HTTPRoutes of its own namespace and every host', () => {
+  test('HTTP is accepted, takes HTTPRoutes and GRPCRoutes of its own namespace and every host', () => {
     const listener = edge('[{name: web, port: 80, protocol: HTTP}]').listener('shop/edge/web')
     expect(listener).toMatchObject({ gateway: 'shop/edge', index: 0, port: 80, protocol: 'HTTP', hostname: '' })
     expect(listener).toMatchObject({ verdict: 'accepted', problems: [], certificates: [] })
-    expect(listener.supportedKinds).toEqual([httpRouteKind])
+    expect(listener.supportedKinds).toEqual(requestRouteKinds)
     expect(listener.allowedNamespaces).toEqual({ from: 'Same' })
   })
 
@@ -101,7 +102,7 @@ describe('allowedRoutes', () => {
     const listener = edge('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: []}}]').listener(
       'shop/edge/web',
     )
-    expect(listener.supportedKinds).toEqual([httpRouteKind])
+    expect(listener.supportedKinds).toEqual(requestRouteKinds)
   })
 
   test.each(['All', 'Same'])('from %s is taken over', (from) => {
@@ -155,7 +156,7 @@ describe('certificates of an HTTPS listener', () => {
 
   test('may be missing: routes attach, nothing is served', () => {
     const listener = edge(https('[{name: gone}]')).listener('shop/edge/tls')
-    expect(listener).toMatchObject({ verdict: 'attachable', certificates: [], supportedKinds: [httpRouteKind] })
+    expect(listener).toMatchObject({ verdict: 'attachable', certificates: [], supportedKinds: requestRouteKinds })
     expect(problemsOf(listener)).toEqual([
       'ResolvedRefs InvalidCertificateRef spec.listeners[0].tls.certificateRefs[0]',
     ])

@@ -53,8 +53,8 @@ export interface ListenerNode {
 
 /** Which kinds of route each protocol can carry. */
 const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
-  ['HTTP', ['HTTPRoute']],
-  ['HTTPS', ['HTTPRoute']],
+  ['HTTP', ['HTTPRoute', 'GRPCRoute']],
+  ['HTTPS', ['HTTPRoute', 'GRPCRoute']],
   ['TLS', ['TLSRoute']],
   ['TCP', ['TCPRoute']],
   ['UDP', ['UDPRoute']],
