@@ -2,11 +2,11 @@ import { assert } from '../base/assert.ts'
 import { compareStrings } from '../base/compare.ts'
 import { envoy } from '../gen/envoy.js'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
-import type { ProxyProfile } from '../graph/gateway-class.ts'
 import type { ListenerNode } from '../graph/listener.ts'
+import type { ProxyProfile } from '../graph/proxy-parameters.ts'
 import { packAny } from './any.ts'
 import { buildPlainChain, buildSecureChain } from './filter-chain.ts'
-import { headerPolicies } from './header-policy.ts'
+import { buildHeaderPolicy } from './header-policy.ts'
 import type { ServedTable } from './http-connection-manager.ts'
 import { listenerName, secretName, tableName } from './names.ts'
 
@@ -43,13 +43,18 @@ export function buildListener(
     const name = tableName(listener)
     return { name, buckets: bucketsOf(name) }
   }
-  const policy = headerPolicies[profile.headers]
+  const policy = buildHeaderPolicy(profile)
   const secure = first.protocol === 'HTTPS'
   const sorted = [...listeners].sort((a, b) => compareStrings(a.hostname, b.hostname))
   const bytes = Listener.encode({
     name: listenerName(first.port),
     address: {
-      socketAddress: { address: binding.listenAddress, portValue: binding.ports[String(first.port)] ?? first.port },
+      socketAddress: {
+        address: binding.listenAddress,
+        portValue: binding.ports[String(first.port)] ?? first.port,
+        // Every address of both families, by one socket.
+        ...(binding.listenAddress === '::' && { ipv4Compat: true }),
+      },
     },
     perConnectionBufferLimitBytes: { value: 32 * kibibyte },
     filterChains: secure

@@ -1,5 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import { type BackendIdentity, type BackendKey, backendKey } from '../graph/backend.ts'
+import { type BackendIdentity, type BackendKey, type BackendProtocol, backendKey } from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
 
@@ -19,11 +19,17 @@ export function clusterName({ target, protocol }: BackendIdentity): string {
 }
 
 /** The reverse of {@link clusterName}. */
-export function parseClusterName(cluster: string): { readonly backend: BackendKey; readonly protocol: string } {
+export function parseClusterName(cluster: string): {
+  readonly backend: BackendKey
+  readonly protocol: BackendProtocol
+} {
   const parts = cluster.split('/')
   const [kind = '', namespace = '', name = '', port = '', protocol = ''] = parts.slice(-5)
   const group = parts.length > 5 ? (parts[0] ?? '') : ''
-  return { backend: backendKey({ group, kind, namespace, name, port: Number(port) }), protocol }
+  return {
+    backend: backendKey({ group, kind, namespace, name, port: Number(port) }),
+    protocol: protocol as BackendProtocol,
+  }
 }
 
 /** What operators see in statistics instead of the cluster's name: "namespace/name/port". */

@@ -36,8 +36,8 @@ export const features: readonly Feature[] = [
   ...rows('extended', 'Gateway', [
     ['Port8080', 'claimed'],
     ['StaticAddresses'],
-    ['HTTPListenerIsolation'],
-    ['HTTPSListenerDetectMisdirectedRequests'],
+    ['HTTPListenerIsolation', 'claimed'],
+    ['HTTPSListenerDetectMisdirectedRequests', 'claimed'],
     ['Infrastructure'],
     ['AddressEmpty'],
     ['BackendClientCertificate'],

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import {
-  buildMatchRank,
+  buildHTTPMatchRank,
   buildRouteRank,
   compareHostedMatches,
   compareMatchRanks,
@@ -12,7 +12,8 @@ import type { HTTPRouteMatch } from './objects/http-route.ts'
 const route = (name: string, created?: string) => buildRouteRank(namespacedName('shop', name), created)
 const path = (type: HTTPRouteMatch['path']['type'], value: string) => ({ path: { type, value } })
 const header = (name: string) => ({ type: 'Exact' as const, name, value: 'x' })
-const rank = (match: HTTPRouteMatch, from = route('a'), rule = 0, index = 0) => buildMatchRank(from, rule, index, match)
+const rank = (match: HTTPRouteMatch, from = route('a'), rule = 0, index = 0) =>
+  buildHTTPMatchRank(from, rule, index, match)
 const prefix = path('PathPrefix', '/a')
 
 test.each<[string, MatchRank, MatchRank]>([

@@ -69,16 +69,18 @@ const history = fc.array(fc.array(edit, { minLength: 1, maxLength: 4 }), { maxLe
 function snapshot({ graph, statuses }: GraphFixture) {
   const contents = (collection: Collection<string, unknown>) =>
     [...collection.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
-  const { gatewayClasses, gateways, listeners, httpRoutes, routeParents, attachments, backends } = graph
+  const { gatewayClasses, gateways, listeners, routes, routeParents, attachments, backends } = graph
   return [
     gatewayClasses,
     gateways,
     listeners,
-    httpRoutes,
+    ...Object.values(routes),
     routeParents,
     attachments,
     backends,
-    ...Object.values(statuses),
+    statuses.gatewayClasses,
+    statuses.gateways,
+    ...Object.values(statuses.routes),
   ].map((collection) => [collection.name, contents(collection as Collection<string, unknown>)])
 }
 

@@ -50,8 +50,8 @@ export interface ListenerNode {
 
 /** Which kinds of route each protocol can carry. */
 const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
-  ['HTTP', ['HTTPRoute']],
-  ['HTTPS', ['HTTPRoute']],
+  ['HTTP', ['HTTPRoute', 'GRPCRoute']],
+  ['HTTPS', ['HTTPRoute', 'GRPCRoute']],
 ])
 
 export interface ListenerContext {
@@ -60,7 +60,7 @@ export interface ListenerContext {
   readonly certificates: Collection<NamespacedName, CertificateState>
 }
 
-/** Judges one listener by itself; {@link rejectConflicts} then compares it with its neighbours. */
+/** Judges one listener by itself; `rejectConflicts` then compares it with its neighbours. */
 export function resolveListener(
   gateway: NamespacedName,
   index: number,
@@ -178,28 +178,4 @@ function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: 
     else if (spec.tls?.mode !== 'Passthrough') certificates.push(state.certificate)
   }
   return { certificates, problems }
-}
-
-/**
- * Rejects listeners that cannot be told apart on one port: different protocols, or the same hostname.
- * All of a conflicting group lose, because the specification knows no winner within one Gateway.
- */
-export function rejectConflicts(listeners: readonly ListenerNode[]): ListenerNode[] {
-  return listeners.map((listener) => {
-    if (listener.verdict === 'rejected') return listener
-    const neighbours = listeners.filter((l) => l !== listener && l.verdict !== 'rejected' && l.port === listener.port)
-    const otherProtocol = neighbours.find((l) => l.protocol !== listener.protocol)
-    const sameHostname = neighbours.find((l) => l.protocol === listener.protocol && l.hostname === listener.hostname)
-    const [reason, message] = otherProtocol
-      ? [
-          'ProtocolConflict',
-          `port ${listener.port} has protocol ${otherProtocol.protocol} in listener "${otherProtocol.name}": use another port`,
-        ]
-      : sameHostname
-        ? ['HostnameConflict', `listener "${sameHostname.name}" has the same port and hostname: change one of them`]
-        : []
-    if (!reason || !message) return listener
-    const problem = { on: 'Conflicted', reason, message, path: `spec.listeners[${listener.index}]` }
-    return { ...listener, verdict: 'rejected' as const, problems: [...listener.problems, problem] }
-  })
 }

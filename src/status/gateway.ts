@@ -51,6 +51,12 @@ const listenerRules: readonly ConditionRule[] = [
     rank: ['InvalidRouteKinds', 'RefNotPermitted', 'InvalidCertificateRef'],
   },
   {
+    type: 'OverlappingTLSConfig',
+    success: { status: 'False', reason: 'NoOverlap', message: '' },
+    rank: ['OverlappingCertificates', 'OverlappingHostnames'],
+    optional: true,
+  },
+  {
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
     rank: ['Invalid', 'Pending'],
@@ -76,7 +82,11 @@ export function deriveGatewayStatus(node: GatewayNode, context: GatewayStatusCon
       conditions: buildConditions(listenerRules, problems, generation, true),
     }
   })
-  const problems = [...node.problems, ...findGatewayProblems(node.key, listeners, binding)]
+  const problems = [
+    ...node.problems,
+    ...(binding?.problems ?? []),
+    ...findGatewayProblems(node.key, listeners, binding),
+  ]
   const conditions = buildConditions(gatewayRules, problems, generation, true)
   return { addresses: binding?.addresses ?? [], conditions: mentionInvalidListeners(conditions, listeners), listeners }
 }

@@ -61,6 +61,7 @@ export class XdsCore {
       awaitLimit: options.awaitLimit ?? 2_000,
       paceLimit: 2_000,
       tablePaceLimit: 30_000,
+      drainTime: options.drainTime ?? 60_000,
       stallLimit: options.stallLimit ?? 30_000,
       maxMessageBytes: options.maxMessageBytes ?? mebibyte / 4,
       maxWaitingBytes: options.maxWaitingBytes ?? 4 * mebibyte,
@@ -81,7 +82,7 @@ export class XdsCore {
     this.snapshot = new Snapshot(typedCollections(options.collections), {
       clock,
       linger: this.limits.linger,
-      drainTime: options.drainTime ?? 60_000,
+      drainTime: this.limits.drainTime,
       fallback: options.fallback,
       onDirty: (view) => {
         this.#dirtyViews.add(view)
@@ -149,6 +150,13 @@ export class XdsCore {
       this.#statesDueAt = clock.now() + statePause
       this.#publishStates()
     })
+  }
+
+  /** See `XdsServer.drain`. */
+  drain(nodeId: string): number {
+    let count = 0
+    for (const session of this.#sessions.values()) if (session.drain(nodeId)) count++
+    return count
   }
 
   inspect(streamId: string): HeldResource[] | undefined {

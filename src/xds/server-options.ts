@@ -93,6 +93,16 @@ export interface XdsServer {
   markSynced(): void
   /** What one connected proxy has, sorted; undefined when it is gone. */
   inspect(streamId: string): readonly HeldResource[] | undefined
+  /**
+   * Makes the proxy let go of its clients, e.g. because its pod is terminating: on the streams of this node
+   * all listeners are removed, so that Envoy refuses new connections and drains old ones, and none is sent
+   * again. Tables, clusters and everything else stay and stay current. Lasts as long as the stream: a proxy
+   * that reconnects has listeners again, and the caller, who sees the new stream in `streams` with
+   * `isDraining: false`, asks again if it still means it. The node is what a proxy says of itself: one that
+   * takes the name of another has itself drained, and harms nobody else.
+   * @returns how many streams there were of that node; 0 is no error
+   */
+  drain(nodeId: string): number
   /** Ends all streams and frees the addresses. */
   close(): Promise<void>
 }

@@ -56,6 +56,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       return bound
     },
     markSynced: () => core.markSynced(),
+    drain: (nodeId) => core.drain(nodeId),
     inspect(streamId) {
       const held = core.inspect(streamId)
       return held?.sort(

@@ -65,6 +65,13 @@ export class Session {
     this.#guard(() => this.#open?.stream.onViewChange(change))
   }
 
+  /** @returns whether this is a stream of that node, which now loses its listeners */
+  drain(nodeId: string): boolean {
+    if (this.#open?.identity.nodeId !== nodeId) return false
+    this.#guard(() => this.#open?.stream.drain())
+    return true
+  }
+
   /** A bug of ours must not take the other streams along; the proxy reconnects and says what it has. */
   #guard(run: () => void): void {
     if (this.#closed) return
@@ -166,7 +173,7 @@ export class Session {
     const retirement = new Retirement({
       clock,
       linger: limits.linger,
-      drainsUntil: () => view.drainsUntil,
+      drainsUntil: () => context.view.drainsUntil,
       onDue: (names) => this.#guard(() => stream.onDue(names)),
     })
     const context = new StreamContext({ variant, view, acks, clock, logger, counters, limits, outlet, retirement })

@@ -3,10 +3,10 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ScopeAcks } from './acks.ts'
 import type { XdsCounters } from './counters.ts'
+import { DrainedView, type StreamView } from './drained-view.ts'
 import type { Outlet } from './outlet.ts'
 import type { EnvoyResource } from './resource.ts'
 import { barrierKey, type Retirement } from './retirement.ts'
-import type { ScopeView } from './snapshot.ts'
 import { type Flight, Subscription } from './subscription.ts'
 import { encodeDeltaResponse, encodeSotwResponse } from './wire.ts'
 
@@ -21,6 +21,8 @@ export interface StreamLimits {
   readonly paceLimit: number
   /** The same for tables and listeners; the very resource that is unanswered waits without limit. */
   readonly tablePaceLimit: number
+  /** How long connections live that a listener has left behind. */
+  readonly drainTime: number
   readonly stallLimit: number
   readonly maxMessageBytes: number
   readonly maxWaitingBytes: number
@@ -29,7 +31,7 @@ export interface StreamLimits {
 /** What a stream is built on. */
 export interface StreamParts {
   readonly variant: Variant
-  readonly view: ScopeView
+  readonly view: StreamView
   readonly acks: ScopeAcks
   readonly clock: Clock
   readonly logger: Logger
@@ -42,7 +44,6 @@ export interface StreamParts {
 /** The state of one stream that its parts share. */
 export class StreamContext implements StreamParts {
   readonly variant: Variant
-  readonly view: ScopeView
   readonly acks: ScopeAcks
   readonly clock: Clock
   readonly logger: Logger
@@ -53,13 +54,15 @@ export class StreamContext implements StreamParts {
   readonly subscriptions = new Map<string, Subscription>()
   /** The proxy had a configuration before this stream, so it may carry traffic. */
   hadConfiguration = false
+  #view: StreamView
+  #isDraining = false
   #sequence = 0
   /** No other stream, process or server gives out the same nonces, so a foreign one is never taken for ours. */
   readonly #nonceTag = `${randomBytes(6).toString('base64url')}.`
 
   constructor(parts: StreamParts) {
     this.variant = parts.variant
-    this.view = parts.view
+    this.#view = parts.view
     this.acks = parts.acks
     this.clock = parts.clock
     this.logger = parts.logger
@@ -67,6 +70,21 @@ export class StreamContext implements StreamParts {
     this.limits = parts.limits
     this.outlet = parts.outlet
     this.retirement = parts.retirement
+  }
+
+  get view(): StreamView {
+    return this.#view
+  }
+
+  /** Whether the proxy's listeners were taken away, for as long as this stream lasts. */
+  get isDraining(): boolean {
+    return this.#isDraining
+  }
+
+  /** From now on there are no listeners for this proxy. */
+  drain(): void {
+    this.#isDraining = true
+    this.#view = new DrainedView(this.#view, this.clock.now() + this.limits.drainTime)
   }
 
   /** The sequence that the next response will have. */

@@ -34,6 +34,8 @@ export interface StreamState {
   readonly bytesSent: number
   /** Every type that it asked for is sent and answered, and nothing is refused. */
   readonly isSettled: boolean
+  /** Its listeners were taken away on request; see `XdsServer.drain`. */
+  readonly isDraining: boolean
   /** Tables and listeners whose acceptance removals wait for, as `type URL\nname`. */
   readonly removalsWaitFor: readonly string[]
   readonly types: readonly TypeState[]
@@ -73,6 +75,7 @@ export function describeStream(identity: StreamIdentity, context: StreamContext)
     variant: context.variant,
     bytesSent: context.outlet.bytes,
     isSettled: types.every((t) => t.inFlight === 0 && t.pending === 0 && t.refused === 0),
+    isDraining: context.isDraining,
     removalsWaitFor: [...context.retirement.waitingFor()],
     types,
   }

@@ -152,6 +152,19 @@ export class AdsStream {
     }
   }
 
+  /** Takes the listeners away; the proxy's next stream begins without this. */
+  drain(): void {
+    if (this.#context.isDraining) return
+    this.#context.drain()
+    const listeners = this.#context.subscriptions.get(typeUrls.listener)
+    if (listeners !== undefined) {
+      for (const name of [...listeners.heldNames(), ...listeners.ghosts]) listeners.dirty.add(name)
+      // State of the world: nobody may know what the proxy has, but an empty set says it all.
+      if (this.#context.variant === 'sotw') listeners.answerOwed = true
+    }
+    this.#changed()
+  }
+
   /** Names that may be removed now. */
   onDue(names: NamesByType): void {
     this.#departures.onDue(names)

@@ -1,6 +1,6 @@
+import type { StreamView } from './drained-view.ts'
 import { type TypeTraits, traitsOf } from './order.ts'
 import type { EnvoyResource } from './resource.ts'
-import type { ScopeView } from './snapshot.ts'
 import { collectionOf, isCollectionName } from './subscription-names.ts'
 
 /** One response that was handed to the transport and is not answered yet. */
@@ -89,7 +89,7 @@ export class Subscription {
   }
 
   /** The names in the view that the client wants. */
-  *selected(view: ScopeView): IterableIterator<string> {
+  *selected(view: StreamView): IterableIterator<string> {
     if (this.wildcard) {
       yield* view.names(this.typeUrl)
       return

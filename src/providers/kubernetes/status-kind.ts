@@ -1,6 +1,8 @@
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Statuses } from '../../status/statuses.ts'
+import type { JsonObject } from './json.ts'
+import { findPatience } from './status-patience.ts'
 import { gatewayClassShape, gatewayShape, routeShape, type StatusShape } from './status-shape.ts'
 
 /** A kind whose statuses are written. */
@@ -18,13 +20,15 @@ export interface StatusKind {
    * changes go on, up to 1 s. For objects whose status counts others.
    */
   readonly isPaced: boolean
+  /** Milliseconds from the first change on for which a status may be kept back; 0 unless given. */
+  readonly patience?: (live: JsonObject, desired: JsonObject | undefined) => number
 }
 
 /** The kinds of all desired statuses: what few objects have, and many wait for, first. */
-export function listStatusKinds({ gatewayClasses, gateways, httpRoutes }: Statuses): readonly StatusKind[] {
+export function listStatusKinds({ gatewayClasses, gateways, routes }: Statuses): readonly StatusKind[] {
   return [
     { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
-    { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true },
-    { kind: 'HTTPRoute', shape: routeShape, desired: httpRoutes, isPaced: false },
+    { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
+    ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
   ]
 }

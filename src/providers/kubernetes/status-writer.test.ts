@@ -6,6 +6,7 @@ import { httpError, MemoryApi } from '../../testing/memory-api.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import { ApiError, type ApiRequest, apiPath } from './api-client.ts'
 import { LiveStatuses } from './live-statuses.ts'
+import { findPatience } from './status-patience.ts'
 import { gatewayShape, routeShape } from './status-shape.ts'
 import { StatusWriter } from './status-writer.ts'
 
@@ -70,7 +71,7 @@ class Bed {
       api: this.api,
       live: this.live,
       kinds: [
-        { kind: 'Gateway', shape: gatewayShape, desired: this.desired.Gateway, isPaced: true },
+        { kind: 'Gateway', shape: gatewayShape, desired: this.desired.Gateway, isPaced: true, patience: findPatience },
         { kind: 'HTTPRoute', shape: routeShape, desired: this.desired.HTTPRoute, isPaced: false },
       ],
       resourceOf: (kind) => (this.served.has(kind) ? resources[kind as Kind] : undefined),
@@ -652,5 +653,50 @@ describe('load', () => {
     bed.want('HTTPRoute', 'shop/r0', routeStatus('False'))
     await bed.settle()
     expect(bed.api.calls).toHaveLength(100)
+  })
+})
+
+describe('a Gateway that was programmed and waits for its proxies', () => {
+  const programmed = (status: string, reason: string) => ({
+    ...gatewayStatus(0),
+    conditions: [{ type: 'Programmed', status, reason, message: '', observedGeneration: 1 }],
+  })
+  const begin = async () => {
+    const bed = new Bed()
+    bed.put('Gateway', 'shop/gw')
+    bed.tell(pathOf('Gateway', 'shop/gw'))
+    bed.want('Gateway', 'shop/gw', programmed('True', 'Programmed'))
+    bed.writer.activate()
+    await bed.settle()
+    await bed.advance(2_000)
+    expect(bed.puts('Gateway')).toHaveLength(1)
+    return bed
+  }
+
+  test('costs no write when they are back within 5 s', async () => {
+    const bed = await begin()
+    bed.want('Gateway', 'shop/gw', programmed('False', 'Pending'))
+    await bed.advance(4_900)
+    bed.want('Gateway', 'shop/gw', programmed('True', 'Programmed'))
+    await bed.advance(20_000)
+    expect(bed.puts('Gateway')).toHaveLength(1)
+  })
+
+  test('is told not to be after 5 s, and again to be at once', async () => {
+    const bed = await begin()
+    bed.want('Gateway', 'shop/gw', programmed('False', 'Pending'))
+    await bed.advance(5_100)
+    expect(bed.puts('Gateway')).toHaveLength(2)
+    await bed.advance(2_000)
+    bed.want('Gateway', 'shop/gw', programmed('True', 'Programmed'))
+    await bed.advance(0)
+    expect(bed.puts('Gateway')).toHaveLength(3)
+  })
+
+  test('is told at once what has to be mended', async () => {
+    const bed = await begin()
+    bed.want('Gateway', 'shop/gw', programmed('False', 'Invalid'))
+    await bed.advance(0)
+    expect(bed.puts('Gateway')).toHaveLength(2)
   })
 })

@@ -127,6 +127,8 @@ export class StatusWriter {
     else if (entry.phase === 'writing') entry.isTouched = true
     else if (entry.waitsFor === 'refused') {
       if (kind.desired.get(key) !== entry.refused) this.#queue.makeReady(entry)
+    } else if (entry.waitsFor === 'patience') {
+      this.#queue.makeReady(entry)
     } else if (entry.waitsFor === 'newer') {
       if (this.#options.live.get(kindName, key)?.resourceVersion !== entry.conflict) this.#queue.makeReady(entry)
     }
@@ -181,7 +183,9 @@ export class StatusWriter {
     )
     const now = formatTime(time?.() ?? new Date())
     const before = parseObject(live.status)
-    const merged = mergeStatus(kind.shape, before, desired && asObject(desired), { controllerName, namespace, now })
+    const wanted = desired && asObject(desired)
+    const merged = mergeStatus(kind.shape, before, wanted, { controllerName, namespace, now })
+    const patience = (kind.patience?.(before, wanted) ?? 0) - (clock.now() - (entry.since ?? clock.now()))
     if (entry.edits?.desired !== desired) entry.edits = undefined
     if (entry.refused !== desired) entry.refused = undefined
     if (isSettled(merged.status, before, entry.edits?.made)) {
@@ -191,6 +195,8 @@ export class StatusWriter {
       this.#queue.makeIdle(entry)
     } else if (deniedFor > 0) {
       this.#queue.wait(entry, deniedFor, 'denied')
+    } else if (patience > 0) {
+      this.#queue.wait(entry, patience, 'patience')
     } else if (kind.isPaced && clock.now() < entry.lastWrite + entry.pause) {
       this.#queue.wait(entry, entry.lastWrite + entry.pause - clock.now(), 'pace')
     } else {
