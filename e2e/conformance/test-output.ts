@@ -7,7 +7,7 @@ export interface TestOutcome {
   readonly log: readonly string[]
 }
 
-const began = /^=== (?:RUN|CONT|NAME)\s+TestConformance(?:\/(\w+))?/
+const began = /^=== (?:RUN|PAUSE|CONT|NAME)\s+TestConformance(?:\/(\w+))?/
 const ended = /^\s*--- (PASS|FAIL|SKIP): TestConformance\/(\w+) \(([\d.]+)s\)/
 
 /** Reads the verbose output of Go's tests, line by line; `onOutcome` is called as soon as a test has ended. */
@@ -29,9 +29,10 @@ export class TestOutputReader {
     const end = ended.exec(line)
     if (end) {
       const [, result, name, seconds] = end as unknown as [string, TestOutcome['result'], string, string]
-      this.#onOutcome({ name, result, seconds: Number(seconds), log: this.#logs.get(name) ?? [] })
+      this.#onOutcome({ name, result, seconds: Number(seconds), log: [...(this.#logs.get(name) ?? [])] })
       return
     }
+    if (/^\s*--- /.test(line)) return
     const log = this.#logs.get(this.#current) ?? []
     log.push(line)
     this.#logs.set(this.#current, log)
