@@ -9,8 +9,8 @@ import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './e
 import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
-import type { GraphSources } from './graph/sources.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
+import { createSources, type WritableSources } from './sources.ts'
 import { createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
 import { createFleetAcks } from './xds/peers/fleet-acks.ts'
@@ -26,11 +26,6 @@ export interface ControlPlaneOptions {
   readonly tablePolicy?: TablePolicy
   /** A bug in a derivation surfaces instead of being logged; for tests. */
   readonly rethrow?: boolean
-}
-
-/** The sources as providers fill them. */
-export type WritableSources = {
-  readonly [K in keyof GraphSources]: GraphSources[K] extends Collection<infer Key, infer V> ? Source<Key, V> : never
 }
 
 /** Everything from the user's objects to Envoy's resources and the objects' statuses. */
@@ -96,19 +91,7 @@ function createPipeline(
   afterDrain?: TableFormOptions['afterDrain'],
 ): Pipeline {
   const scheduler = new Scheduler({ logger, rethrow })
-  const sources: WritableSources = {
-    gatewayClasses: scheduler.source('GatewayClass'),
-    gateways: scheduler.source('Gateway'),
-    httpRoutes: scheduler.source('HTTPRoute'),
-    referenceGrants: scheduler.source('ReferenceGrant'),
-    services: scheduler.source('Service'),
-    endpointSlices: scheduler.source('EndpointSlice'),
-    secrets: scheduler.source('Secret'),
-    configMaps: scheduler.source('ConfigMap'),
-    namespaces: scheduler.source('Namespace'),
-    backends: scheduler.source('Backend'),
-    bindings: scheduler.source('GatewayBinding'),
-  }
+  const sources = createSources(scheduler)
   const graph = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
   const tableFormOptions = { policy: tablePolicy, ...(afterDrain && { afterDrain }) }
   return { scheduler, sources, graph, ...createEnvoyResources(scheduler, graph, tableFormOptions) }

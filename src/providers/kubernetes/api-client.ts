@@ -6,6 +6,8 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly body?: unknown
+  /** What the answer is to be; `application/json` unless given. Metadata alone: see {@link onlyMetadata}. */
+  readonly accept?: string
   /** Of the body; `application/json` unless given. Patches: `application/apply-patch+yaml`, `application/merge-patch+json`. */
   readonly contentType?: string
   /** Milliseconds for the whole call. Default 30 s. */
@@ -17,12 +19,20 @@ export interface ApiRequest {
 export interface ApiWatchRequest {
   readonly path: string
   readonly query: Readonly<Record<string, string>>
+  /** As in {@link ApiRequest}. */
+  readonly accept?: string
   /** The watch ends with an `inactive` ApiError when nothing at all has come for so many milliseconds. */
   readonly inactivityLimit: number
   readonly signal: AbortSignal
+  /** Called once, when the server has agreed to the watch; before the first line. */
+  readonly onOpen?: () => void
   /** Called in order, once for each line. A throw ends the watch with that error. */
   readonly onLine: (line: Buffer) => void
 }
+
+/** An `accept` that makes the API server send objects without spec and status. */
+export const onlyMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+export const onlyMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 
 /**
  * The Kubernetes API over the network.
