@@ -19,7 +19,8 @@ if (folder === undefined) throw new Error('usage: node scripts/image-files.ts FO
 rmSync(folder, { recursive: true, force: true })
 
 /** Types, source maps and documents: half of the bytes, and nothing that runs. */
-const needless = /\.(d\.[cm]?ts|ts|map|md|markdown|flow|tsbuildinfo)$|^(\.github|test|tests|docs|benchmarks?|examples?)$/
+const needless =
+  /\.(d\.[cm]?ts|ts|map|md|markdown|flow|tsbuildinfo)$|^(\.github|test|tests|docs|benchmarks?|examples?)$/
 
 function copy(from: string): void {
   const source = join(root, from)
