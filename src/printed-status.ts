@@ -2,6 +2,7 @@ import { compareBy, compareStrings } from './base/compare.ts'
 import type { PrintedCondition, PrintedStatus } from './cli/offline.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { splitNamespacedName } from './gatewayapi/object-key.ts'
+import { routeKinds } from './graph/route.ts'
 
 /** Every status, in the form that commands print: GatewayClasses, then Gateways, then routes, each by name. */
 export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): PrintedStatus[] {
@@ -23,13 +24,15 @@ export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): Prin
       conditions: [...about('', status.conditions), ...conditions],
     })
   }
-  for (const [key, status] of [...statuses.httpRoutes.entries()].sort(byName)) {
-    const { namespace, name } = splitNamespacedName(key)
-    const conditions = status.parents.flatMap(({ parentRef, conditions }) => {
-      const section = parentRef.sectionName === undefined ? '' : `/${parentRef.sectionName}`
-      return about(`parent ${parentRef.namespace ?? namespace}/${parentRef.name}${section}`, conditions)
-    })
-    printed.push({ kind: 'HTTPRoute', namespace, name, status, conditions })
+  for (const kind of routeKinds) {
+    for (const [key, status] of [...statuses.routes[kind].entries()].sort(byName)) {
+      const { namespace, name } = splitNamespacedName(key)
+      const conditions = status.parents.flatMap(({ parentRef, conditions }) => {
+        const section = parentRef.sectionName === undefined ? '' : `/${parentRef.sectionName}`
+        return about(`parent ${parentRef.namespace ?? namespace}/${parentRef.name}${section}`, conditions)
+      })
+      printed.push({ kind, namespace, name, status, conditions })
+    }
   }
   return printed
 }

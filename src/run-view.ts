@@ -2,9 +2,10 @@ import { compareBy, compareStrings } from './base/compare.ts'
 import type { RunningGateway, RunningListener, RunningRoute, RunView } from './cli/run.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { type NamespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
-import type { HTTPRouteRule } from './gatewayapi/objects/http-route.ts'
 import type { GatewayNode } from './graph/gateway.ts'
 import type { ListenerNode } from './graph/listener.ts'
+import { type RouteNode, routeKey, routeKinds } from './graph/route.ts'
+import type { RouteRuleNode } from './graph/route-rule.ts'
 import { listStatuses } from './printed-status.ts'
 import type { Condition } from './status/condition.ts'
 
@@ -17,9 +18,11 @@ export function createRunView(
   const gateways = [...graph.gateways.entries()]
     .sort(compareBy((a, b) => compareStrings(a[0], b[0])))
     .map(([key, gateway]) => viewGateway(controlPlane, gateway, adminUrl(key)))
-  const routes = [...graph.httpRoutes.entries()]
-    .sort(compareBy((a, b) => compareStrings(a[0], b[0])))
-    .flatMap(([key]) => viewRoute(controlPlane, key))
+  const routes = routeKinds.flatMap((kind) =>
+    [...graph.routes[kind].entries()]
+      .sort(compareBy((a, b) => compareStrings(a[0], b[0])))
+      .flatMap(([, route]) => viewRoute(controlPlane, route)),
+  )
   return { gateways, routes, statuses: listStatuses(controlPlane) }
 }
 
@@ -63,18 +66,19 @@ function urlOf(controlPlane: ControlPlane, listener: ListenerNode, host?: string
   const binding = controlPlane.graph.bindings.get(listener.gateway)
   const port = boundPort(controlPlane, listener)
   if (!binding || port === undefined) return undefined
-  const scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
+  const scheme = listener.protocol.toLowerCase()
   const any = binding.listenAddress === '0.0.0.0' || binding.listenAddress === '::'
   const address = any ? '127.0.0.1' : binding.listenAddress
   const authority = host ?? (address.includes(':') ? `[${address}]` : address)
+  if (scheme !== 'http' && scheme !== 'https') return `${scheme}://${authority}:${port}`
   const isDefault = port === (scheme === 'https' ? 443 : 80)
   return `${scheme}://${authority}${isDefault ? '' : `:${port}`}/`
 }
 
 const mostUrls = 3
 
-function viewRoute(controlPlane: ControlPlane, key: NamespacedName): RunningRoute[] {
-  const parents = controlPlane.graph.routeParentsByRoute.lookup(key)
+function viewRoute(controlPlane: ControlPlane, { kind, key, rules }: RouteNode): RunningRoute[] {
+  const parents = controlPlane.graph.routeParentsByRoute.lookup(routeKey(kind, key))
   if (parents.length === 0) return []
   const urls = new Set<string>()
   for (const attachment of parents.flatMap((p) => p.attachments)) {
@@ -83,17 +87,17 @@ function viewRoute(controlPlane: ControlPlane, key: NamespacedName): RunningRout
     for (const { hostname } of attachment.hostnames) {
       const host = hostname === '*' ? undefined : hostname.replace(/^\*\./, 'any.')
       const url = urlOf(controlPlane, listener, host)
-      if (url !== undefined) urls.add(url.replace(/\/$/, firstPath(attachment.route.source.spec.rules)))
+      if (url !== undefined) urls.add(url.replace(/\/$/, firstPath(rules)))
     }
   }
-  const status = controlPlane.statuses.httpRoutes.get(key)
+  const status = controlPlane.statuses.routes[kind].get(key)
   const accepted = status?.parents.every((p) => findCondition(p.conditions, 'Accepted')?.status === 'True') ?? false
-  return [{ kind: 'HTTPRoute', ...splitNamespacedName(key), accepted, urls: [...urls].slice(0, mostUrls) }]
+  return [{ kind, ...splitNamespacedName(key), accepted, urls: [...urls].slice(0, mostUrls) }]
 }
 
 /** A path that the route answers, so that the URL can be tried as it is. */
-function firstPath(rules: readonly HTTPRouteRule[]): string {
+function firstPath(rules: readonly RouteRuleNode[]): string {
   for (const { matches } of rules)
-    for (const { path } of matches) if (path.type !== 'RegularExpression') return path.value
+    for (const { path } of matches.map((m) => m.match)) if (path.type !== 'RegularExpression') return path.value
   return '/'
 }

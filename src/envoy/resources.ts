@@ -10,6 +10,7 @@ import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
+import { listMisdirectedHosts } from './misdirected-host.ts'
 import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
 import {
   buildChunk,
@@ -103,13 +104,19 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
   const fragmentsByHost = scheduler.index('RouteFragments by host', fragments, (f) =>
     f.hostnames.map(({ hostname }) => hostKey(f.gateway, f.table, hostname)),
   )
-  const virtualHosts = scheduler.group(
-    'VirtualHost',
+  const ownHosts = scheduler.group(
+    'VirtualHost of a listener',
     fragmentsByHost,
     (key, reads) => buildVirtualHost(key, reads, fragmentsByHost),
     { equals: sameVirtualHost },
   )
-  return { fragments, virtualHosts }
+  const misdirectedHosts = scheduler.deriveMany(
+    'VirtualHost of other listeners',
+    listeners,
+    (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames),
+    { equals: sameVirtualHost },
+  )
+  return { fragments, virtualHosts: scheduler.join('VirtualHost', [ownHosts, misdirectedHosts]) }
 }
 
 function createTables(
@@ -214,7 +221,7 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
   )
 
   const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [
-    resourceKey(l.gateway, listenerName(l.port)),
+    resourceKey(l.gateway, listenerName(l)),
   ])
   const profiles = scheduler.derive('ProxyProfile', graph.gateways, (gateway) => gateway.profile)
   const listener = scheduler.group(
@@ -226,20 +233,20 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
       const bucketsOf = (table: string) => reads.get(forms, resourceKey(first.gateway, table))?.buckets ?? 1
-      const { bytes, secrets } = buildListener(members, binding, profile, bucketsOf)
+      const { bytes, secrets } = buildListener(members, { binding, profile, bucketsOf })
       const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
-      return resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })
+      return resource(typeUrls.listener, first.gateway, listenerName(first), bytes, [source], { secrets })
     },
     byContent,
   )
   return { secret, listener }
 }
 
-/** The backend behind a cluster; undefined also when it has come to speak another protocol, which is another cluster. */
+/** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
 function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
   const { backend: key, protocol } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
-  return backend?.state === 'resolved' && backend.protocol === protocol ? backend : undefined
+  return backend?.state === 'resolved' ? { ...backend, protocol } : undefined
 }
 
 function sourceOf(key: BackendKey): string {

@@ -1,6 +1,6 @@
 import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
-import type { HTTPRouteRuleNode } from '../graph/http-route.ts'
+import type { RouteRuleNode } from '../graph/route-rule.ts'
 import { buildDuration } from './any.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
@@ -32,7 +32,7 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
 /** Sends everything that a Route matches to one cluster. */
 export function buildSingleAction(
   share: SharePlan & { readonly cluster: string },
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
   interval: Interval = wholeInterval,
 ): Route {
@@ -47,6 +47,11 @@ export function buildSingleAction(
   }
 }
 
+const failureCodes = {
+  500: ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+  503: ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
+} as const
+
 /**
  * Divides what a Route matches among clusters that differ in nothing but headers and host. Each cluster
  * has all its changes itself: Envoy would apply those of the Route after those of the cluster, and the
@@ -55,7 +60,7 @@ export function buildSingleAction(
 export function buildWeightedAction(
   shares: readonly SharePlan[],
   common: ChangePlan,
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
 ): Route {
   const clusters = shares.map(({ cluster, weight, changes }) => ({
@@ -68,7 +73,7 @@ export function buildWeightedAction(
     route: {
       weightedClusters: { clusters },
       ...(shares.some((share) => share.cluster === undefined) && {
-        clusterNotFoundResponseCode: ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+        clusterNotFoundResponseCode: failureCodes[rule.failureStatus],
       }),
       ...buildCommonAction(common, rule, match, wholeInterval),
     },
@@ -77,7 +82,7 @@ export function buildWeightedAction(
 
 function buildCommonAction(
   { path, mirrors }: ChangePlan,
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
   interval: Interval,
 ): RouteAction {
@@ -110,7 +115,7 @@ const idleLimit = 300_000
  * Envoy's default of 15 s would cut long answers that nobody asked to limit. There are no retries, so
  * that the limit of one try is a limit of the whole.
  */
-function buildTimeouts({ requestTimeout, backendRequestTimeout }: HTTPRouteRuleNode): RouteAction {
+function buildTimeouts({ requestTimeout, backendRequestTimeout }: RouteRuleNode): RouteAction {
   const limits = [requestTimeout ?? 0, backendRequestTimeout ?? 0].filter((limit) => limit > 0)
   const timeout = limits.length === 0 ? 0 : Math.min(...limits)
   const unlimited = requestTimeout === 0 && timeout === 0

@@ -4,7 +4,7 @@ import { anyHostname, compareHostnames, type HostnameIntersection, intersectHost
 import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
-import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
@@ -79,7 +79,7 @@ export function buildFragment(
   const { table, hostname } = listener
   const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
   const owned = compactList(hostnames.filter((h) => findOwner(claims, h.hostname) === hostname))
-  const sources = [formatObjectKey({ group: gatewayGroup, kind: 'HTTPRoute', ...splitNamespacedName(route.key) })]
+  const sources = [formatObjectKey({ group: gatewayGroup, kind: route.kind, ...splitNamespacedName(route.key) })]
   const base = { gateway, table, listenerHostname: hostname, hostnames: owned, sources }
   if (owned.length === 0) return { ...base, routes: none, backends: none, awaits: none }
   return {
@@ -101,7 +101,7 @@ export function sortHostnames(hostnames: readonly string[]): string[] {
 }
 
 /** Also those that get nothing now: a change of weights must not have to wait for a cluster. */
-function listBackends(route: HTTPRouteNode): BackendIdentity[] {
+function listBackends(route: L7RouteNode): BackendIdentity[] {
   const found = new Map<string, BackendIdentity>()
   const add = (backend: BackendIdentity | undefined) => {
     if (backend) found.set(clusterName(backend), backend)

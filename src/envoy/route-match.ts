@@ -1,5 +1,6 @@
 import type { HTTPRouteMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
+import type { RouteMatchNode } from '../graph/route-rule.ts'
 
 type RouteMatch = envoy.config.route.v3.RouteMatch
 type StringMatcher = envoy.type.matcher.v3.StringMatcher
@@ -16,7 +17,10 @@ export interface MatchExtension {
 }
 
 /** All parts are ANDed, as in the Gateway API. */
-export function buildRouteMatch(match: HTTPRouteMatch, extension: MatchExtension = {}): RouteMatch {
+export function buildRouteMatch(
+  { match, grpc }: Pick<RouteMatchNode, 'match' | 'grpc'>,
+  extension: MatchExtension = {},
+): RouteMatch {
   const { headers = [], queryParams = [], method } = match
   const { share = wholeShare } = extension
   return {
@@ -27,6 +31,7 @@ export function buildRouteMatch(match: HTTPRouteMatch, extension: MatchExtension
       ...(extension.headers ?? []),
     ],
     queryParameters: queryParams.map((q) => ({ name: q.name, stringMatch: buildStringMatch(q) })),
+    ...(grpc && { grpc: {} }),
     ...(share < wholeShare && { runtimeFraction: buildFraction(share) }),
   }
 }

@@ -4,7 +4,7 @@ import type {
   HTTPRequestRedirectFilter,
 } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
-import type { HTTPRouteRuleNode, ResolvedFilter } from '../graph/http-route.ts'
+import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
 import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
 import { clusterName } from './names.ts'
 
@@ -66,7 +66,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
 }
 
 /** The shares of a rule's backends that get any requests; those that are answered with 500 are one share. */
-export function planShares(rule: HTTPRouteRuleNode): SharePlan[] {
+export function planShares(rule: RouteRuleNode): SharePlan[] {
   const shares: SharePlan[] = []
   let failing = 0
   for (const { backend, weight, filters } of rule.backendRefs) {
@@ -80,7 +80,7 @@ export function planShares(rule: HTTPRouteRuleNode): SharePlan[] {
 }
 
 /** Every backend that slows the table down: it is routed to or mirrored to, and warms slowly. */
-export function slowBackendsOf(rule: HTTPRouteRuleNode): BackendIdentity[] {
+export function slowBackendsOf(rule: RouteRuleNode): BackendIdentity[] {
   const refs = rule.backendRefs.filter((ref) => ref.weight > 0 && ref.backend)
   const mirrors = [rule.filters, ...refs.map((ref) => ref.filters)]
     .flat()

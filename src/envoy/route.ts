@@ -1,6 +1,6 @@
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
-import type { HTTPRouteMatchNode, HTTPRouteRuleNode } from '../graph/http-route.ts'
+import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
 import { clusterName } from './names.ts'
 import { buildRedirects, type RedirectContext } from './redirect.ts'
 import {
@@ -37,32 +37,34 @@ interface RouteForm {
  * Envoy must try in this order. Depends on nothing but its arguments, and neither on the rule's
  * position nor on its name.
  */
-export function buildRoutes(rule: HTTPRouteRuleNode, context: RouteContext): EncodedRoute[] {
+export function buildRoutes(rule: RouteRuleNode, context: RouteContext): EncodedRoute[] {
   const build = planRule(rule, context)
   return rule.matches.flatMap((node) =>
     build(node).map(({ when, route }) => ({
       rank: node.rank,
-      bytes: Route.encode({ match: buildRouteMatch(node.match, when), ...route }).finish(),
+      bytes: Route.encode({ match: buildRouteMatch(node, when), ...route }).finish(),
     })),
   )
 }
 
 /** What a table that holds the rule's Routes must wait for: names of clusters that warm slowly, sorted. */
-export function clustersOf(rule: HTTPRouteRuleNode): { awaits: string[] } {
+export function clustersOf(rule: RouteRuleNode): { awaits: string[] } {
   return { awaits: [...new Set(slowBackendsOf(rule).map(clusterName))].sort() }
 }
 
-const failure: Route = { directResponse: { status: 500 } }
+function buildFailure({ failureStatus }: RouteRuleNode): Route {
+  return { directResponse: { status: failureStatus } }
+}
 
 /** What is the same for every match is found once. */
-function planRule(rule: HTTPRouteRuleNode, context: RouteContext): (node: HTTPRouteMatchNode) => RouteForm[] {
+function planRule(rule: RouteRuleNode, context: RouteContext): (node: RouteMatchNode) => RouteForm[] {
   const always = (route: Route): RouteForm[] => [{ when: {}, route }]
-  if (rule.broken) return () => always(failure)
+  if (rule.broken) return () => always(buildFailure(rule))
   const own = planChanges(rule.filters)
   if (own.redirect) return (node) => buildRedirectForms(own, node, context)
   const shares = planShares(rule)
   const [first, ...others] = shares
-  if (!first) return () => always(failure)
+  if (!first) return () => always(buildFailure(rule))
   if (others.length === 0) return (node) => buildShareForms(first, wholeInterval, rule, node, context)
   const valid = shares.filter((share) => share.cluster !== undefined)
   const common = new Set(valid.map(({ changes }) => routeLevelKey(changes)))
@@ -99,20 +101,20 @@ function divide(shares: readonly SharePlan[]): Interval[] {
 function buildShareForms(
   share: SharePlan,
   interval: Interval,
-  rule: HTTPRouteRuleNode,
-  node: HTTPRouteMatchNode,
+  rule: RouteRuleNode,
+  node: RouteMatchNode,
   context: RouteContext,
 ): RouteForm[] {
   const { cluster, changes } = share
   if (interval.from === interval.to) return []
   const when = { share: interval.to }
-  if (cluster === undefined) return [{ when, route: failure }]
+  if (cluster === undefined) return [{ when, route: buildFailure(rule) }]
   if (changes.redirect)
     return buildRedirectForms(changes, node, context).map((form) => ({ ...form, when: { ...form.when, ...when } }))
   return [{ when, route: buildSingleAction({ ...share, cluster }, rule, node.match.path, interval) }]
 }
 
-function buildRedirectForms(changes: ChangePlan, { match }: HTTPRouteMatchNode, context: RouteContext): RouteForm[] {
+function buildRedirectForms(changes: ChangePlan, { match }: RouteMatchNode, context: RouteContext): RouteForm[] {
   if (!changes.redirect) return []
   return buildRedirects(changes.redirect, match.path, context).map(({ when, redirect }) => ({
     when,

@@ -4,6 +4,7 @@ import { ConfigMap } from './objects/config-map.ts'
 import { EndpointSlice } from './objects/endpoint-slice.ts'
 import { Gateway } from './objects/gateway.ts'
 import { GatewayClass } from './objects/gateway-class.ts'
+import { GRPCRoute } from './objects/grpc-route.ts'
 import { HTTPRoute } from './objects/http-route.ts'
 import { Namespace } from './objects/namespace.ts'
 import { gatewayGroup } from './objects/reference.ts'
@@ -48,6 +49,14 @@ export const kinds = {
     versions: ['v1', 'v1beta1'],
     clusterScoped: false,
     schema: HTTPRoute,
+  },
+  GRPCRoute: {
+    group: gatewayGroup,
+    kind: 'GRPCRoute',
+    plural: 'grpcroutes',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: GRPCRoute,
   },
   ReferenceGrant: {
     group: gatewayGroup,

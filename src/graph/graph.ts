@@ -1,4 +1,4 @@
-import type { Collection, Index } from '../collections/collection.ts'
+import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
@@ -8,8 +8,11 @@ import { type CertificateState, parseCertificate } from './certificate.ts'
 import { type GatewayNode, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
-import { backendKeysOf, type HTTPRouteNode, resolveHTTPRoute } from './http-route.ts'
+import { resolveGRPCRoute } from './grpc-route.ts'
+import { resolveHTTPRoute } from './http-route.ts'
+import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
+import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
 import { attachRoute, type RouteAttachment, type RouteParentNode, viewAsParent } from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
 
@@ -19,15 +22,21 @@ export interface Graph {
   readonly gateways: Collection<NamespacedName, GatewayNode>
   readonly listeners: Collection<ListenerKey, ListenerNode>
   readonly listenersByGateway: Index<NamespacedName, ListenerKey, ListenerNode>
-  readonly httpRoutes: Collection<NamespacedName, HTTPRouteNode>
+  readonly routes: GraphRoutes
   readonly routeParents: Collection<string, RouteParentNode>
-  readonly routeParentsByRoute: Index<NamespacedName, string, RouteParentNode>
+  readonly routeParentsByRoute: Index<RouteKey, string, RouteParentNode>
   readonly attachments: Collection<string, RouteAttachment>
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
   readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
   readonly bindings: Collection<NamespacedName, GatewayBinding>
+}
+
+/** The routes of each kind. */
+export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<NamespacedName, RouteNode>>> {
+  readonly HTTPRoute: Collection<NamespacedName, L7RouteNode>
+  readonly GRPCRoute: Collection<NamespacedName, L7RouteNode>
 }
 
 export interface GraphOptions {
@@ -69,22 +78,48 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
   const parents = scheduler.derive('ParentNode', gateways, viewAsParent)
 
-  const backendReferences = scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf)
-  const backends = scheduler.group('BackendNode', backendReferences, (key, reads) =>
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends }),
-  )
-  const httpRoutes = scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
-    resolveHTTPRoute(route, { reads, grants, backends }),
-  )
-  const routeParents = scheduler.deriveMany('RouteParentNode', httpRoutes, (route, reads) =>
-    attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+  const resolve = (key: BackendKey, reads: Reads) =>
+    resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
+  // Routes of different kinds may have one name, so that each kind has collections of its own.
+  const backends = scheduler.join('BackendNode', [
+    scheduler.group(
+      'BackendNode of HTTPRoutes',
+      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of GRPCRoutes',
+      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
+      resolve,
+    ),
+  ])
+  const routes: GraphRoutes = {
+    HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
+      resolveHTTPRoute(route, { reads, grants, backends }),
+    ),
+    GRPCRoute: scheduler.derive('GRPCRouteNode', sources.grpcRoutes, (route, reads) =>
+      resolveGRPCRoute(route, { reads, grants, backends }),
+    ),
+  }
+  const routeParents = scheduler.join(
+    'RouteParentNode',
+    routeKinds.map((kind) =>
+      scheduler.deriveMany(`RouteParentNode of ${kind}s`, routes[kind], (route: RouteNode, reads) =>
+        attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+      ),
+    ),
   )
   const routeParentsByRoute = scheduler.index('RouteParentNodes by route', routeParents, (p) => [p.route])
-  const attachments = scheduler.deriveMany('RouteAttachment', httpRoutes, (route, reads) => {
-    // Several parentRefs may lead to one listener; the route is there once.
-    const parentsOfRoute = reads.lookup(routeParentsByRoute, route.key)
-    return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
-  })
+  const attachments = scheduler.join(
+    'RouteAttachment',
+    routeKinds.map((kind) =>
+      scheduler.deriveMany(`RouteAttachment of ${kind}s`, routes[kind], (route: RouteNode, reads) => {
+        // Several parentRefs may lead to one listener; the route is there once.
+        const parentsOfRoute = reads.lookup(routeParentsByRoute, routeKey(route.kind, route.key))
+        return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
+      }),
+    ),
+  )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
 
   return {
@@ -92,7 +127,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     gateways,
     listeners,
     listenersByGateway,
-    httpRoutes,
+    routes,
     routeParents,
     routeParentsByRoute,
     attachments,

@@ -40,8 +40,28 @@ describe('a rule', () => {
     const [, second] = new GraphFixture(yaml).route('shop/web').rules
     const route = { created: Date.parse('2026-02-03T04:05:06Z'), key: 'shop/web' }
     expect(second?.matches.map((m) => m.rank)).toEqual([
-      { path: 'PathPrefix', pathLength: 2, method: false, headers: 0, queryParams: 0, route, rule: 1, match: 0 },
-      { path: 'Exact', pathLength: 2, method: true, headers: 1, queryParams: 1, route, rule: 1, match: 1 },
+      {
+        kind: 'HTTPRoute',
+        path: 'PathPrefix',
+        pathLength: 2,
+        method: false,
+        headers: 0,
+        queryParams: 0,
+        route,
+        rule: 1,
+        match: 0,
+      },
+      {
+        kind: 'HTTPRoute',
+        path: 'Exact',
+        pathLength: 2,
+        method: true,
+        headers: 1,
+        queryParams: 1,
+        route,
+        rule: 1,
+        match: 1,
+      },
     ])
   })
 })

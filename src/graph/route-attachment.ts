@@ -6,15 +6,15 @@ import { type NamespacedName, namespacedName, splitNamespacedName } from '../gat
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { GatewayNode } from './gateway.ts'
-import type { HTTPRouteNode } from './http-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import type { Problem } from './problem.ts'
+import { type RouteKey, type RouteKindName, type RouteNode, routeKey } from './route.ts'
 
 /** One parentRef of a route that names a Gateway of ours: the unit of status.parents. */
 export interface RouteParentNode {
   readonly key: string
-  readonly route: NamespacedName
-  readonly routeKind: string
+  readonly route: RouteKey
+  readonly routeKind: RouteKindName
   /** Position in spec.parentRefs. */
   readonly index: number
   readonly gateway: NamespacedName
@@ -25,11 +25,11 @@ export interface RouteParentNode {
 
 /** A route on a listener: the unit of translation and of attachedRoutes. */
 export interface RouteAttachment {
-  /** "HTTPRoute/namespace/name/" and the listener's key: a route is once on a listener, whatever led it there. */
+  /** The route's and the listener's key: a route is once on a listener, whatever led it there. */
   readonly key: string
   readonly gateway: NamespacedName
   readonly listener: ListenerKey
-  readonly route: HTTPRouteNode
+  readonly route: RouteNode
   /** Never empty. */
   readonly hostnames: readonly HostnameIntersection[]
 }
@@ -70,10 +70,8 @@ export interface AttachContext {
   readonly namespaces: Collection<NamespacedName, Namespace>
 }
 
-const routeKind = 'HTTPRoute'
-
 /** Attaches a route to each Gateway of ours that it names. Other parents yield nothing: their status is not ours. */
-export function attachRoute(route: HTTPRouteNode, context: AttachContext): RouteParentNode[] {
+export function attachRoute(route: RouteNode, context: AttachContext): RouteParentNode[] {
   const { namespace } = route.source.metadata
   const nodes: RouteParentNode[] = []
   for (const [index, ref] of (route.source.spec.parentRefs ?? []).entries()) {
@@ -85,13 +83,13 @@ export function attachRoute(route: HTTPRouteNode, context: AttachContext): Route
 }
 
 function attachToParent(
-  route: HTTPRouteNode,
+  route: RouteNode,
   ref: ParentReference,
   index: number,
   parent: ParentNode,
   context: AttachContext,
 ): RouteParentNode {
-  const key = `${routeKind}/${route.key}/${index}`
+  const own = routeKey(route.kind, route.key)
   const attachments: RouteAttachment[] = []
   const refusals: Problem[] = []
   const refuse = (reason: string, message: string) =>
@@ -116,7 +114,7 @@ function attachToParent(
       continue
     }
     const attachment = {
-      key: `${routeKind}/${route.key}/${listener.key}`,
+      key: `${own}/${listener.key}`,
       gateway: parent.key,
       listener: listener.key,
       route,
@@ -127,9 +125,9 @@ function attachToParent(
   // A route that reaches one of several listeners is accepted; refusals count only when nothing is left.
   const problems = attachments.length > 0 ? none : refusals
   return {
-    key,
-    route: route.key,
-    routeKind,
+    key: `${own}/${index}`,
+    route: own,
+    routeKind: route.kind,
     index,
     gateway: parent.key,
     attachments: compactList(attachments),
@@ -147,7 +145,7 @@ function describeMissingListener(ref: ParentReference, parent: ParentNode): stri
 }
 
 function checkListener(
-  route: HTTPRouteNode,
+  route: RouteNode,
   listener: AttachableListener,
   parent: ParentNode,
   { reads, namespaces }: AttachContext,
@@ -157,8 +155,8 @@ function checkListener(
       reason: 'NoMatchingParent',
       message: `listener "${listener.name}" of Gateway "${parent.key}" is not accepted itself`,
     }
-  if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === routeKind))
-    return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${routeKind}` }
+  if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === route.kind))
+    return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${route.kind}` }
   const { namespace } = route.source.metadata
   const allowed = listener.allowedNamespaces
   const refused = (which: string) => ({

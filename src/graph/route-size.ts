@@ -1,3 +1,4 @@
+import type { GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 
@@ -15,12 +16,12 @@ const overhead = 64
  * About how many bytes of Envoy's tables a route needs on one listener, found without translating it.
  * Costs the length of the route, not of the tables.
  */
-export function estimateRouteSize({ spec }: HTTPRoute): number {
-  const perHost = spec.rules.reduce((sum, rule) => sum + sizeOfRule(rule), 0)
+export function estimateRouteSize({ spec }: HTTPRoute | GRPCRoute): number {
+  const perHost = (spec.rules ?? []).reduce((sum, rule) => sum + sizeOfRule(rule), 0)
   return perHost * Math.max(1, spec.hostnames?.length ?? 0)
 }
 
-function sizeOfRule({ matches, filters = [], backendRefs = [] }: HTTPRouteRule): number {
+function sizeOfRule({ matches = [], filters = [], backendRefs = [] }: HTTPRouteRule | GRPCRouteRule): number {
   const own = sizeOfFilters(filters)
   // Each backend does to its share what the rule does, and then what it does itself.
   const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
@@ -28,13 +29,15 @@ function sizeOfRule({ matches, filters = [], backendRefs = [] }: HTTPRouteRule):
     own,
     shares.reduce((sum, size) => sum + size, 0),
   )
-  return matches.reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
+  return (matches.length === 0 ? [{}] : matches).reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
 }
 
-function sizeOfMatch({ path, headers = [], queryParams = [] }: HTTPRouteMatch): number {
-  return [...headers, ...queryParams].reduce(
+function sizeOfMatch(match: Partial<HTTPRouteMatch> | GRPCRouteMatch): number {
+  const { path, queryParams = [] } = 'path' in match ? match : {}
+  const { service = '', method = '' } = typeof match.method === 'object' ? match.method : {}
+  return [...(match.headers ?? []), ...queryParams].reduce(
     (sum, { name, value }) => sum + overhead + name.length + value.length,
-    overhead + path.value.length,
+    overhead + (path?.value.length ?? service.length + method.length),
   )
 }
 

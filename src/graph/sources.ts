@@ -5,6 +5,7 @@ import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { GatewayClass } from '../gatewayapi/objects/gateway-class.ts'
+import type { GRPCRoute } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
@@ -19,6 +20,7 @@ export interface GraphSources {
   readonly gatewayClasses: Objects<GatewayClass>
   readonly gateways: Objects<Gateway>
   readonly httpRoutes: Objects<HTTPRoute>
+  readonly grpcRoutes: Objects<GRPCRoute>
   readonly referenceGrants: Objects<ReferenceGrant>
   readonly services: Objects<Service>
   readonly endpointSlices: Objects<EndpointSlice>

@@ -5,7 +5,7 @@ import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode, RouteKind } from '../graph/listener.ts'
 import type { Problem } from '../graph/problem.ts'
-import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { type PortProgramming, portKey, transportOf } from '../graph/programming.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
 export interface ListenerStatus {
@@ -51,6 +51,12 @@ const listenerRules: readonly ConditionRule[] = [
     rank: ['InvalidRouteKinds', 'RefNotPermitted', 'InvalidCertificateRef'],
   },
   {
+    type: 'OverlappingTLSConfig',
+    success: { status: 'False', reason: 'NoOverlap', message: '' },
+    rank: ['OverlappingCertificates', 'OverlappingHostnames'],
+    optional: true,
+  },
+  {
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
     rank: ['Invalid', 'Pending'],
@@ -76,7 +82,11 @@ export function deriveGatewayStatus(node: GatewayNode, context: GatewayStatusCon
       conditions: buildConditions(listenerRules, problems, generation, true),
     }
   })
-  const problems = [...node.problems, ...findGatewayProblems(node.key, listeners, binding)]
+  const problems = [
+    ...node.problems,
+    ...(binding?.problems ?? []),
+    ...findGatewayProblems(node.key, listeners, binding),
+  ]
   const conditions = buildConditions(gatewayRules, problems, generation, true)
   return { addresses: binding?.addresses ?? [], conditions: mentionInvalidListeners(conditions, listeners), listeners }
 }
@@ -119,7 +129,7 @@ function findListenerProblems(
     problems.push({ on: 'Programmed', reason: 'Invalid', message: unavailable, path: `${path}.port` })
     return problems
   }
-  const port = reads.get(programming, portKey(listener.gateway, listener.port))
+  const port = reads.get(programming, portKey(listener.gateway, listener.port, transportOf(listener)))
   if (port?.state === 'programmed') return problems
   const reason = port?.state === 'rejected' ? 'Invalid' : 'Pending'
   const message = port?.message ?? 'waiting for a proxy'

@@ -1,7 +1,7 @@
 import { compactList } from '../base/compact-list.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
-import type { HTTPRouteNode } from '../graph/http-route.ts'
 import type { Refusal } from '../graph/programming.ts'
+import type { RouteBase } from '../graph/route.ts'
 import type { RouteParentNode } from '../graph/route-attachment.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
@@ -44,7 +44,7 @@ const rules: readonly ConditionRule[] = [
 
 /** Status of a route towards each parent that is ours, in the order of its parentRefs. */
 export function deriveRouteStatus(
-  route: HTTPRouteNode,
+  route: RouteBase,
   parents: readonly RouteParentNode[],
   controllerName: string,
   refusals: readonly Refusal[] = [],
@@ -52,7 +52,7 @@ export function deriveRouteStatus(
   if (parents.length === 0) return undefined
   const generation = route.source.metadata.generation ?? 0
   // With a single rule the path says nothing that the reader does not see.
-  const withPaths = route.source.spec.rules.length > 1
+  const withPaths = (route.source.spec.rules?.length ?? 0) > 1
   const refs = route.source.spec.parentRefs ?? []
   const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
   const statuses: RouteParentStatus[] = []

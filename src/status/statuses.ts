@@ -4,6 +4,7 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
+import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
@@ -12,7 +13,7 @@ import { deriveRouteStatus, type RouteStatus } from './route.ts'
 export interface Statuses {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassStatus>
   readonly gateways: Collection<NamespacedName, GatewayStatus>
-  readonly httpRoutes: Collection<NamespacedName, RouteStatus>
+  readonly routes: Readonly<Record<RouteKindName, Collection<NamespacedName, RouteStatus>>>
 }
 
 export interface StatusOptions {
@@ -30,6 +31,15 @@ export function createStatuses(
   programming: Collection<string, PortProgramming>,
   { controllerName, features, refusals }: StatusOptions,
 ): Statuses {
+  const deriveRoutes = (kind: RouteKindName) =>
+    scheduler.derive(`${kind}Status`, graph.routes[kind], (route: RouteNode, reads) =>
+      deriveRouteStatus(
+        route,
+        reads.lookup(graph.routeParentsByRoute, routeKey(kind, route.key)),
+        controllerName,
+        refusals ? reads.lookup(refusals, `${gatewayGroup}/${kind}/${route.key}`) : [],
+      ),
+    )
   return {
     gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
       deriveGatewayClassStatus(node, features),
@@ -37,13 +47,6 @@ export function createStatuses(
     gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
       deriveGatewayStatus(node, { reads, graph, programming }),
     ),
-    httpRoutes: scheduler.derive('HTTPRouteStatus', graph.httpRoutes, (route, reads) =>
-      deriveRouteStatus(
-        route,
-        reads.lookup(graph.routeParentsByRoute, route.key),
-        controllerName,
-        refusals ? reads.lookup(refusals, `${gatewayGroup}/HTTPRoute/${route.key}`) : [],
-      ),
-    ),
+    routes: Object.fromEntries(routeKinds.map((kind) => [kind, deriveRoutes(kind)])) as Statuses['routes'],
   }
 }

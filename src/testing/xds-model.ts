@@ -59,6 +59,7 @@ export class ModelProxy {
   /** When the cluster ceased to be wanted. */
   readonly #unwantedSince = new Map<string, number>()
   #connectedAt = 0
+  #isDrained = false
   readonly #nonces = new Map<TypeName, string>()
   readonly #versions = new Map<TypeName, string>()
   readonly #asked = new Set<TypeName>()
@@ -101,6 +102,7 @@ export class ModelProxy {
     this.#inbox = []
     this.#connectedAt = this.#bed.clock.now()
     this.#isSearching = false
+    this.#isDrained = false
     this.#nonces.clear()
     this.#asked.clear()
     this.#seenNonces.clear()
@@ -120,6 +122,13 @@ export class ModelProxy {
       }
       if (this.#options.random() < 0.3) this.receive()
     }
+  }
+
+  /** The control plane wants it to let go of its clients: until it reconnects, no listener may be sent. */
+  drain(): void {
+    const count = this.#bed.core.drain(this.#options.nodeId)
+    check(count === (this.proxy === undefined ? 0 : 1), `${count} streams of one proxy were drained`)
+    this.#isDrained = this.proxy !== undefined
   }
 
   stopReading(): void {
@@ -181,6 +190,7 @@ export class ModelProxy {
     const type = response.type as TypeName
     const { names, removed, nonce } = response
     const all = [...names, ...removed]
+    check(type !== 'listener' || names.length === 0 || !this.#isDrained, `${names.join()} is sent to a drained proxy`)
     check(new Set(all).size === all.length, `C8: duplicate name in ${type} ${all.join()}`)
     check(nonce !== '' && !this.#seenNonces.has(nonce), `C2: nonce ${nonce} of ${type} is empty or old`)
     this.#seenNonces.add(nonce)
@@ -439,6 +449,10 @@ export class ModelProxy {
     this.#judgeWarmth()
     for (const type of askingOrder) {
       const held = this.#held(type)
+      if (type === 'listener' && this.#isDrained) {
+        check(held.size === 0, `a drained proxy still has ${[...held.keys()].join()}`)
+        continue
+      }
       const hasBad = [...entriesOf(this.#bed, type).values()].some((text) => text.startsWith('bad'))
       // After a reconnection, a full set with a culprit that nobody names and nobody has accepted leaves all as it was.
       if (this.#isSearching && (hasBad || this.#isBadSomewhere()) && this.#fullSet(type)) continue

@@ -202,6 +202,9 @@ async function takeStep(world: World, models: readonly ModelProxy[], canBeBad: b
   } else if (roll < 0.87) {
     say('reconnect')
     await model.connect()
+  } else if (roll < 0.875) {
+    say('drain')
+    model.drain()
   } else if (roll < 0.9) {
     say('stop')
     model.stopReading()

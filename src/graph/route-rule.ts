@@ -1,0 +1,200 @@
+import { compactList, none } from '../base/compact-list.ts'
+import { parseDuration } from '../gatewayapi/duration.ts'
+import { checkHeaderChange } from '../gatewayapi/http-header.ts'
+import type { MatchRank } from '../gatewayapi/match-precedence.ts'
+import type { HTTPHeaderFilter, HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { HTTPBackendRef, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
+import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
+import { type BackendIdentity, identifyBackend } from './backend.ts'
+import { type BackendReferenceContext, resolveBackendReference } from './backend-reference.ts'
+import type { Problem } from './problem.ts'
+
+/** The kinds of route whose rules match requests. */
+export type L7RouteKind = 'HTTPRoute' | 'GRPCRoute'
+
+/** One backendRef after resolution. A share without `backend` fails. */
+export interface ResolvedBackendRef {
+  readonly backend: BackendIdentity | undefined
+  /** Relative to the sum of its rule. */
+  readonly weight: number
+  readonly filters: readonly ResolvedFilter[]
+  /** Its cluster warms slowly (DNS): tables must wait for it. */
+  readonly slowToWarm: boolean
+}
+
+/** A filter as written, with what it refers to resolved. */
+export type ResolvedFilter =
+  | { readonly type: 'plain'; readonly filter: HTTPRouteFilter }
+  | {
+      readonly type: 'mirror'
+      /** undefined: the mirror is dropped (and a problem says so). */
+      readonly backend: BackendIdentity | undefined
+      readonly slowToWarm: boolean
+      /** Share of requests in parts of a million. */
+      readonly perMillion: number
+    }
+
+/** A match whose patterns have been checked, with its rank for precedence. */
+export interface RouteMatchNode {
+  readonly match: HTTPRouteMatch
+  /** Only gRPC requests match. */
+  readonly grpc: boolean
+  readonly rank: MatchRank
+}
+
+/** A rule of an HTTPRoute or GRPCRoute. */
+export interface RouteRuleNode {
+  /** Position in spec.rules: names the field in messages; never part of an Envoy name. */
+  readonly index: number
+  readonly name: string | undefined
+  /** Without the matches that Envoy would refuse; those are problems. */
+  readonly matches: readonly RouteMatchNode[]
+  readonly filters: readonly ResolvedFilter[]
+  readonly backendRefs: readonly ResolvedBackendRef[]
+  /** Milliseconds; 0 = no limit; undefined = not given. */
+  readonly requestTimeout: number | undefined
+  readonly backendRequestTimeout: number | undefined
+  /** A filter that cannot be honoured: every request of the rule fails. */
+  readonly broken: boolean
+  /** The status of requests that no backend can get; Envoy makes UNAVAILABLE of 503 for gRPC requests. */
+  readonly failureStatus: 500 | 503
+}
+
+/** A rule as both kinds write it, but for its matches. */
+export type RuleSpec = Omit<HTTPRouteRule, 'matches'>
+
+export type RuleContext = BackendReferenceContext
+
+/** Reported for a match that is left out, until it is known whether anything of the route is left. */
+export const droppedMatch = 'dropped match'
+
+/** Where a rule is, what it may read, and where its problems go. */
+export interface RulePlace {
+  readonly kind: L7RouteKind
+  /** Of the route. */
+  readonly namespace: string
+  /** Position in spec.rules. */
+  readonly index: number
+  readonly context: RuleContext
+  readonly problems: Problem[]
+}
+
+/** Resolves one rule, and reports what is wrong with it. */
+export class RuleResolver {
+  readonly #place: RulePlace
+  #broken = false
+
+  constructor(place: RulePlace) {
+    this.#place = place
+  }
+
+  /** @param matches those that are usable */
+  resolve(rule: RuleSpec, matches: readonly RouteMatchNode[]): RouteRuleNode {
+    const filters = this.#resolveFilters(rule.filters ?? none, 'filters')
+    const backendRefs = (rule.backendRefs ?? []).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
+    for (const field of ['retry', 'sessionPersistence'] as const) {
+      if (rule[field] === undefined) continue
+      const message = `${field} is not supported and has no effect: remove it`
+      this.report('PartiallyInvalid', 'UnsupportedValue', message, field)
+    }
+    return {
+      index: this.#place.index,
+      name: rule.name,
+      matches: compactList(matches),
+      filters: compactList(filters),
+      backendRefs: compactList(backendRefs),
+      requestTimeout: milliseconds(rule.timeouts?.request),
+      backendRequestTimeout: milliseconds(rule.timeouts?.backendRequest),
+      broken: this.#broken,
+      failureStatus: failures[this.#place.kind].status,
+    }
+  }
+
+  /** @param field relative to the rule */
+  readonly report = (on: string, reason: string, message: string, field: string): void => {
+    this.#place.problems.push({ on, reason, message, path: `spec.rules[${this.#place.index}].${field}` })
+  }
+
+  #resolveFilters(filters: readonly HTTPRouteFilter[], field: string): ResolvedFilter[] {
+    const resolved: ResolvedFilter[] = []
+    for (const [index, filter] of filters.entries()) {
+      const path = `${field}[${index}]`
+      if (filter.type === 'RequestMirror') resolved.push(this.#resolveMirror(filter.requestMirror, path))
+      else if (filter.type === 'ExtensionRef') {
+        const { group, kind, name } = filter.extensionRef
+        this.#break(
+          'ResolvedRefs',
+          'InvalidKind',
+          `filter ${kind} "${name}" of group "${group}" is not supported`,
+          path,
+        )
+      } else if (filter.type === 'CORS' || filter.type === 'ExternalAuth')
+        this.#break('PartiallyInvalid', 'UnsupportedValue', `filter ${filter.type} is not supported`, path)
+      else {
+        if (filter.type === 'RequestHeaderModifier')
+          this.#checkHeaders(filter.requestHeaderModifier, 'request', `${path}.requestHeaderModifier`)
+        if (filter.type === 'ResponseHeaderModifier')
+          this.#checkHeaders(filter.responseHeaderModifier, 'response', `${path}.responseHeaderModifier`)
+        resolved.push({ type: 'plain', filter })
+      }
+    }
+    return resolved
+  }
+
+  /** A filter that is not known must not be skipped: it may be the one that protects the backend. */
+  #break(on: string, reason: string, message: string, field: string): void {
+    this.#broken = true
+    this.report(on, reason, `${message}: ${failures[this.#place.kind].told}`, field)
+  }
+
+  /** Changes that Envoy would refuse are left out; whoever wrote them is told. */
+  #checkHeaders(filter: HTTPHeaderFilter, direction: 'request' | 'response', field: string): void {
+    for (const kind of ['set', 'add', 'remove'] as const) {
+      for (const [index, header] of (filter[kind] ?? []).entries()) {
+        const { name, value } = typeof header === 'string' ? { name: header, value: '' } : header
+        const message = checkHeaderChange(kind, name, direction, value)
+        if (message) this.report('PartiallyInvalid', 'UnsupportedValue', message, `${field}.${kind}[${index}]`)
+      }
+    }
+  }
+
+  #resolveMirror(mirror: HTTPRequestMirrorFilter, field: string): ResolvedFilter {
+    const { numerator, denominator } = mirror.fraction ?? { numerator: mirror.percent ?? 100, denominator: 100 }
+    return {
+      type: 'mirror',
+      ...this.#resolveReference(mirror.backendRef, `${field}.requestMirror.backendRef`),
+      perMillion: Math.round((numerator / denominator) * 1_000_000),
+    }
+  }
+
+  #resolveBackendRef(ref: HTTPBackendRef, field: string): ResolvedBackendRef {
+    return {
+      ...this.#resolveReference(ref, field),
+      weight: ref.weight,
+      filters: compactList(this.#resolveFilters(ref.filters ?? none, `${field}.filters`)),
+    }
+  }
+
+  /** @returns no backend after the reason has been reported */
+  #resolveReference(ref: BackendObjectReference, field: string): Pick<ResolvedBackendRef, 'backend' | 'slowToWarm'> {
+    const { kind, context } = this.#place
+    const resolved = resolveBackendReference(ref, this.#place, context)
+    const identified = 'backend' in resolved ? identifyBackend(resolved.backend, kind) : resolved
+    if ('problem' in identified) {
+      const { on, reason, message } = identified.problem
+      this.report(on, reason, message, field)
+      return { backend: undefined, slowToWarm: false }
+    }
+    return { backend: identified, slowToWarm: 'backend' in resolved && resolved.backend.endpoints.type === 'dns' }
+  }
+}
+
+/** What clients get where no backend can answer (HTTPRouteRule.backendRefs, GRPCRouteRule.backendRefs). */
+const failures = {
+  HTTPRoute: { status: 500, told: 'requests are answered with 500' },
+  GRPCRoute: { status: 503, told: 'requests fail with UNAVAILABLE' },
+} as const
+
+function milliseconds(duration: string | undefined): number | undefined {
+  return duration === undefined ? undefined : parseDuration(duration)
+}
