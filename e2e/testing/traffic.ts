@@ -4,13 +4,22 @@ import type { Web } from './web.ts'
 import { webHost } from './web.ts'
 
 /**
- * Runs `during` while clients send requests one after the other, half of them on new connections.
+ * Runs `during` while clients send requests one after the other, over HTTP/1.1 and HTTP/2, on connections that they keep
+ * and on new ones.
  * @returns what the clients saw, added up
  */
 export async function underLoad(web: Web, during: () => Promise<void>): Promise<LoadResult> {
-  const start = () => new Load({ url: web.url, host: webHost, keepAliveClients: 6, newConnectionClients: 2 })
+  const start = () =>
+    new Load({
+      url: web.url,
+      host: webHost,
+      protocols: ['http1', 'http2'],
+      keepAliveClients: 6,
+      newConnectionClients: 2,
+    })
   const results: LoadResult[] = []
   let load = start()
+  await load.running
   // A load ends by itself; what takes longer gets the next one.
   const relay = setInterval(() => {
     const ending = load
@@ -36,8 +45,11 @@ function add(a: LoadResult, b: LoadResult): LoadResult {
   }
   return {
     requests: a.requests + b.requests,
+    answers: { http1: a.answers.http1 + b.answers.http1, http2: a.answers.http2 + b.answers.http2 },
     statuses: sum(a.statuses, b.statuses),
     services: sum(a.services, b.services),
+    failed: a.failed + b.failed,
+    misrouted: a.misrouted + b.misrouted,
     failures: [...a.failures, ...b.failures].slice(0, 10),
   }
 }
