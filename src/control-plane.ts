@@ -16,7 +16,7 @@ import type { Authenticator } from './xds/authenticator.ts'
 import { createFleetAcks } from './xds/peers/fleet-acks.ts'
 import type { PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
-import type { XdsServer, XdsServerOptions, XdsTls } from './xds/server-options.ts'
+import type { XdsServer, XdsServerOptions } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
@@ -51,7 +51,7 @@ const drainTime = 60_000
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
-  readonly tls?: XdsTls
+  readonly tls?: XdsServerOptions['tls']
   /** Whether a caller is another replica; without it there are none. */
   readonly isReplica?: XdsServerOptions['isReplica']
 }
