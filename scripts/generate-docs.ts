@@ -11,6 +11,7 @@ const notRun = (): never => {
 }
 const commands = createCommands({
   run: { start: notRun, untilSignal: notRun, writeFile: notRun },
+  serve: { start: notRun, untilSignal: notRun },
   translate: notRun,
   findVersions: notRun,
 })
