@@ -1,35 +1,29 @@
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Source } from '../collections/collection.ts'
+import { beforeEach, expect, test } from 'vitest'
+import type { Collection, Source } from '../collections/collection.ts'
 import { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
+import type { Problem } from '../graph/problem.ts'
 import { keyOf, parseObjects } from '../testing/builders.ts'
 import { testFleet } from '../testing/pod-envoy.ts'
-import { GatewayBindings } from './gateway-bindings.ts'
+import { createGatewayBindings } from './gateway-bindings.ts'
 import { gatewayUidLabel } from './labels.ts'
 import type { ProxyFleet } from './proxy-fleet.ts'
 
 let scheduler: Scheduler
 let fleets: Source<NamespacedName, ProxyFleet>
 let services: Source<NamespacedName, Service>
-let bindings: Source<NamespacedName, GatewayBinding>
-let subject: GatewayBindings
-let batches = 0
+let problems: Source<NamespacedName, readonly Problem[]>
+let bindings: Collection<NamespacedName, GatewayBinding>
 
 beforeEach(() => {
   scheduler = new Scheduler({ rethrow: true })
   fleets = scheduler.source('ProxyFleet')
   services = scheduler.source('Service')
-  bindings = scheduler.source('GatewayBinding')
-  batches = 0
-  const batch = (run: () => void) => {
-    batches++
-    scheduler.batch(run)
-  }
-  subject = new GatewayBindings({ fleets, services, bindings, batch, options: { listenAddress: '::' } })
+  problems = scheduler.source('InfrastructureProblem')
+  bindings = createGatewayBindings(scheduler, fleets, services, problems, { listenAddress: '::' })
 })
-afterEach(() => subject.close())
 
 const setFleet = (fleet: ProxyFleet) => scheduler.batch(() => fleets.set(fleet.key, fleet))
 
@@ -74,24 +68,16 @@ test('of two Gateways that come to one name, each has the addresses of its own S
   setService('a-b-c', 'uid-1', '192.0.2.1')
   expect(bindings.get(first.key)?.addresses).toHaveLength(1)
   expect(bindings.get(second.key)?.addresses).toEqual([])
-  scheduler.batch(() => fleets.delete(first.key))
   setService('a-b-c', 'uid-2', '192.0.2.2')
+  expect(bindings.get(first.key)?.addresses).toEqual([])
   expect(bindings.get(second.key)?.addresses).toHaveLength(1)
 })
 
 test('problems are part of the binding while they last', () => {
-  subject.setProblems(testFleet.key, ['no'])
-  expect(bindings.size).toBe(0)
+  const problem = { on: 'Programmed', reason: 'Invalid', message: 'no' }
   setFleet(testFleet)
-  expect(bindings.get(testFleet.key)?.problems).toEqual([{ on: 'Programmed', reason: 'Invalid', message: 'no' }])
-  subject.setProblems(testFleet.key, [])
+  scheduler.batch(() => problems.set(testFleet.key, [problem]))
+  expect(bindings.get(testFleet.key)?.problems).toEqual([problem])
+  scheduler.batch(() => problems.delete(testFleet.key))
   expect(bindings.get(testFleet.key)).not.toHaveProperty('problems')
-})
-
-test('what changes nothing opens no batch', () => {
-  setFleet(testFleet)
-  expect(batches).toBe(1)
-  setFleet({ ...testFleet, annotations: { a: 'b' } })
-  setService('unrelated', 'another', '192.0.2.1')
-  expect(batches).toBe(1)
 })

@@ -2,6 +2,7 @@ import { type LogFields, type Logger, silentLogger } from '../base/logger.ts'
 import type { Source } from '../collections/collection.ts'
 import { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { InfrastructureProblem } from '../infrastructure/applier.ts'
 import type { ProxyFleet } from '../infrastructure/proxy-fleet.ts'
 import { KubernetesApplier } from '../providers/kubernetes/applier.ts'
 import { OwnedObjects } from '../providers/kubernetes/owned-objects.ts'
@@ -25,11 +26,11 @@ export class InfrastructureBed {
   readonly fleets: Source<NamespacedName, ProxyFleet> = this.scheduler.source('ProxyFleet')
   readonly owned = new OwnedObjects()
   readonly logs: { readonly level: string; readonly message: string; readonly fields?: LogFields | undefined }[] = []
-  readonly problems = new Map<NamespacedName, readonly string[]>()
+  readonly problems = new Map<NamespacedName, readonly InfrastructureProblem[]>()
   readonly watch: OwnedObjectsWatch
   readonly applier: KubernetesApplier
   readonly provisioner: Provisioner
-  ownership: 'ours' | 'foreign' | 'unknown' = 'unknown'
+  ownership: 'foreign' | 'unknown' = 'unknown'
   #trust: string | undefined = 'PEM'
   readonly #trustListeners = new Set<() => void>()
 

@@ -34,6 +34,7 @@ export const testFleet: ProxyFleet = {
   labels: {},
   annotations: {},
   parameters: {},
+  isHeld: false,
 }
 
 export interface PodEnvoyOptions {

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
-import type { Applier } from '../../infrastructure/applier.ts'
+import type { Applier, InfrastructureProblem } from '../../infrastructure/applier.ts'
 import type { InfrastructureOptions } from '../../infrastructure/infrastructure-options.ts'
 import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
@@ -26,12 +26,12 @@ export interface ProvisionerOptions {
   readonly trust: TrustBundle
   readonly options: InfrastructureOptions
   /**
-   * Whose a Gateway without a fleet is. ours: it has no proxies for now (it is not accepted). foreign: its
-   * class is another controller's. unknown: it, or its class, is not there.
+   * Whose a Gateway without a fleet is. foreign: its class is another controller's. unknown: it, or its class, is
+   * not there.
    */
-  readonly ownershipOf: (gateway: NamespacedName) => 'ours' | 'foreign' | 'unknown'
-  /** Told in sentences what keeps a Gateway from having what it needs; an empty list when nothing does any more. */
-  readonly onProblems: (gateway: NamespacedName, problems: readonly string[]) => void
+  readonly ownershipOf: (gateway: NamespacedName) => 'foreign' | 'unknown'
+  /** Told what keeps a Gateway from having what it needs; an empty list when nothing does any more. */
+  readonly onProblems: (gateway: NamespacedName, problems: readonly InfrastructureProblem[]) => void
   readonly clock: Clock
   readonly logger: Logger
   /** 0 to 1, as Math.random. */
@@ -47,7 +47,7 @@ export interface ProvisionerCounters {
 
 /** Milliseconds. */
 const backoff: BackoffRange = { base: 1000, max: 60_000 }
-/** Before something is tried again that somebody has to put right: nobody tells us when. */
+/** Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds. */
 const refusedPause = 30_000
 
 /** Gateways that are worked on at the same time. */
@@ -182,28 +182,28 @@ export class Provisioner {
   }
 
   /** @returns what somebody has to put right */
-  async #reconcile(gateway: NamespacedName): Promise<readonly string[]> {
+  async #reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
     const { fleets, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
+    // What is made for a Gateway that is being deleted would only be in its way.
+    if (fleet?.isHeld || fleet?.isDeleting) return []
     if (!fleet) {
-      // Objects of a Gateway that is gone are the garbage collector's. One that is ours but serves nothing for
-      // now keeps what it has: a typing error must not cost its address.
+      // Objects of a Gateway that is gone are the garbage collector's.
       if (ownershipOf(gateway) === 'foreign') await this.#removeAll(gateway)
       if (owned.ofGateway(gateway).length === 0) applier.forget(gateway)
       return []
     }
     const trustBundle = trust.current()
-    // What is made for a Gateway that is being deleted would only be in its way.
-    if (trustBundle === undefined || fleet.isDeleting) return []
+    if (trustBundle === undefined) return []
     const manifests = renderInfrastructure({ fleet, options, trustBundle })
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
-    const problems: string[] = []
+    const problems: InfrastructureProblem[] = []
     for (const manifest of manifests) {
       if (!this.#isActive) return problems
       const result = await applier.apply(manifest, onlyCreate)
       if (result.state !== 'refused') continue
-      problems.push(result.message)
+      problems.push({ on: 'Programmed', reason: 'Invalid', message: result.message })
       // Pods must not run as somebody else, or with somebody else's configuration.
       if (neededByPods.includes(manifest.kind)) return problems
     }
@@ -225,7 +225,7 @@ export class Provisioner {
       if (!object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
   }
 
-  #report(gateway: NamespacedName, problems: readonly string[]): void {
+  #report(gateway: NamespacedName, problems: readonly InfrastructureProblem[]): void {
     if (problems.length === 0 && !this.#troubled.delete(gateway)) return
     if (problems.length > 0) this.#troubled.add(gateway)
     this.#options.onProblems(gateway, problems)
