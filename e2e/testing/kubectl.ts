@@ -10,6 +10,7 @@ export interface LiveObject {
     readonly generation?: number
     readonly resourceVersion: string
     readonly labels?: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
     readonly creationTimestamp: string
     readonly deletionTimestamp?: string
   }
