@@ -113,6 +113,10 @@ e2e-down: ## Take the cluster down
 conformance: ## The official conformance suite on the cluster of e2e-up (RUN=TestName,... PROFILES=GATEWAY-HTTP,...)
 	@e2e/with-cluster.sh node e2e/conformance/run.ts
 
+.PHONY: bench-cluster
+bench-cluster: e2e-up ## Print what the control plane costs in a cluster (ROUTES=5000 SECONDS=60)
+	@e2e/with-cluster.sh node e2e/scale/bench.ts
+
 .PHONY: install-yaml
 install-yaml: ## The chart as one file for kubectl: dist/install.yaml (VALUES='--set image.repository=... ')
 	@e2e/install-yaml.sh $(VALUES)

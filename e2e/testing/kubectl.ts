@@ -80,3 +80,8 @@ export function forwardPort(target: string, port: number, namespace: string): Pr
     child.on('error', reject)
   })
 }
+
+/** Everything that one pod has logged. */
+export async function readLogsOf(pod: string, namespace: string): Promise<string> {
+  return await kubectl(['-n', namespace, 'logs', pod, '--tail=-1'])
+}
