@@ -27,7 +27,7 @@ SOURCES := $(shell find src \( -path src/gen -o -path src/testing \) -prune -o -
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packages, stock Envoy

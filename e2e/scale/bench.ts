@@ -177,5 +177,5 @@ spec:
   await restartOne()
 } finally {
   api.close()
-  await deleteNamespace(namespace)
+  await deleteNamespace(namespace, 600)
 }

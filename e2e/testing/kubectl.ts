@@ -52,8 +52,9 @@ export async function createNamespace(name: string): Promise<void> {
 }
 
 /** Resolves when it is gone: what hangs on a finalizer fails the test. */
-export async function deleteNamespace(name: string): Promise<void> {
-  await kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=90s'], { limit: 100_000 })
+export async function deleteNamespace(name: string, limitSeconds = 90): Promise<void> {
+  const timeout = `--timeout=${limitSeconds}s`
+  await kubectl(['delete', 'namespace', name, '--ignore-not-found', timeout], { limit: (limitSeconds + 10) * 1000 })
 }
 
 export interface PortForward {
