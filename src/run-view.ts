@@ -66,10 +66,11 @@ function urlOf(controlPlane: ControlPlane, listener: ListenerNode, host?: string
   const binding = controlPlane.graph.bindings.get(listener.gateway)
   const port = boundPort(controlPlane, listener)
   if (!binding || port === undefined) return undefined
-  const scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
+  const scheme = listener.protocol.toLowerCase()
   const any = binding.listenAddress === '0.0.0.0' || binding.listenAddress === '::'
   const address = any ? '127.0.0.1' : binding.listenAddress
   const authority = host ?? (address.includes(':') ? `[${address}]` : address)
+  if (scheme !== 'http' && scheme !== 'https') return `${scheme}://${authority}:${port}`
   const isDefault = port === (scheme === 'https' ? 443 : 80)
   return `${scheme}://${authority}${isDefault ? '' : `:${port}`}/`
 }

@@ -46,8 +46,21 @@ export function secretName(secret: NamespacedName): string {
 }
 
 /** The Listener of a port, as users write it. */
-export function listenerName(port: number): string {
-  return `port-${port}`
+export function listenerName({ port, protocol }: Pick<ListenerNode, 'port' | 'protocol'>): string {
+  return protocol === 'UDP' ? `port-${port}/udp` : `port-${port}`
+}
+
+/**
+ * The cluster that the connections of a TCP or TLS listener, or the datagrams of a UDP listener, go to. It belongs
+ * to the listener, because which backends it leads to, and with what weights, is a matter of its
+ * endpoints: an edit of a route never changes a filter chain (ADR 6).
+ * @param serverName of a TLS listener's chain; "" for every name
+ */
+export function streamClusterName(
+  { port, protocol }: Pick<ListenerNode, 'port' | 'protocol'>,
+  serverName = '',
+): string {
+  return protocol === 'TLS' ? `TLS/${port}/${serverName || '*'}` : `${protocol}/${port}`
 }
 
 /**

@@ -221,7 +221,7 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
   )
 
   const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [
-    resourceKey(l.gateway, listenerName(l.port)),
+    resourceKey(l.gateway, listenerName(l)),
   ])
   const profiles = scheduler.derive('ProxyProfile', graph.gateways, (gateway) => gateway.profile)
   const listener = scheduler.group(
@@ -233,9 +233,9 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
       const bucketsOf = (table: string) => reads.get(forms, resourceKey(first.gateway, table))?.buckets ?? 1
-      const { bytes, secrets } = buildListener(members, binding, profile, bucketsOf)
+      const { bytes, secrets } = buildListener(members, { binding, profile, bucketsOf })
       const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
-      return resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })
+      return resource(typeUrls.listener, first.gateway, listenerName(first), bytes, [source], { secrets })
     },
     byContent,
   )

@@ -29,12 +29,17 @@ export interface ProxyFleet {
   readonly annotations: Readonly<Record<string, string>>
   /** undefined: they cannot be read now, so what runs stays as it is. */
   readonly parameters: ProxyParameters | undefined
+  /**
+   * The Gateway is not accepted, or nothing can be served. Nothing is begun for it, and what runs stays as it is:
+   * a typing error in a live Gateway must cost neither its traffic nor its address.
+   */
+  readonly isHeld: boolean
 }
 
-/** A Gateway none of whose listeners could ever serve needs no proxies. */
-export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet | undefined {
+/** There is one for every Gateway of ours, so that what runs goes only with it. */
+export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   const listens = listListens(gateway.listeners.filter((l) => l.verdict !== 'rejected'))
-  if (listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')) return undefined
+  const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
   const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>
     // Without a value, any address will do.
@@ -50,6 +55,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet | undefined {
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
     parameters: gateway.parameters,
+    isHeld,
   }
 }
 

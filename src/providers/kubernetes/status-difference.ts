@@ -47,7 +47,7 @@ export function isSettled(wanted: JsonObject, live: JsonObject, edits?: ServerEd
 }
 
 function listDifferences(first: unknown, second: unknown, place: string): Difference[] {
-  if (Object.is(first, second)) return []
+  if (first === second) return []
   if (Array.isArray(first) && Array.isArray(second) && first.length === second.length)
     return first.flatMap((item, index) => listDifferences(item, second[index], `${place}[]`))
   if (!isObject(first) || !isObject(second)) return [{ place, how: 'other' }]

@@ -1,7 +1,9 @@
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { Statuses } from '../../status/statuses.ts'
 import type { JsonObject } from './json.ts'
-import type { StatusShape } from './status-shape.ts'
+import { findPatience } from './status-patience.ts'
+import { gatewayClassShape, gatewayShape, routeShape, type StatusShape } from './status-shape.ts'
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
@@ -20,4 +22,13 @@ export interface StatusKind {
   readonly isPaced: boolean
   /** Milliseconds from the first change on for which a status may be kept back; 0 unless given. */
   readonly patience?: (live: JsonObject, desired: JsonObject | undefined) => number
+}
+
+/** The kinds of all desired statuses: what few objects have, and many wait for, first. */
+export function listStatusKinds({ gatewayClasses, gateways, routes }: Statuses): readonly StatusKind[] {
+  return [
+    { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
+    { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
+    ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
+  ]
 }

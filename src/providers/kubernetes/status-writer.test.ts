@@ -60,6 +60,7 @@ class Bed {
   }
   readonly writer: StatusWriter
   readonly served = new Set<string>(Object.keys(resources))
+  isLeader = true
   /** While false the watch says nothing. */
   isWatching = true
   #seconds = 0
@@ -75,6 +76,7 @@ class Bed {
       ],
       resourceOf: (kind) => (this.served.has(kind) ? resources[kind as Kind] : undefined),
       controllerName,
+      isLeader: () => this.isLeader,
       logger: { ...silentLogger, info: log, warn: log, error: log },
       clock: this.clock,
       time: () => new Date(Date.UTC(2026, 0, 1, 0, 0, this.#seconds++)),
@@ -195,6 +197,16 @@ test('a write under way when the lead is lost is broken off, and what comes of i
   bed.writer.activate()
   await bed.settle()
   expect(bed.statusOf('HTTPRoute', 'shop/web')).toBeDefined()
+})
+
+test('a lead that has ended is noticed before anybody tells', async () => {
+  const bed = new Bed()
+  bed.writer.activate()
+  bed.put('HTTPRoute', 'shop/web')
+  bed.isLeader = false
+  bed.want('HTTPRoute', 'shop/web', routeStatus())
+  await bed.settle()
+  expect(bed.api.calls).toEqual([])
 })
 
 describe('nothing is written for nothing', () => {

@@ -20,6 +20,8 @@ export interface StatusWriterOptions {
   readonly resourceOf: (kind: string) => ApiResource | undefined
   /** Marks our entries in lists that we share with others. */
   readonly controllerName: string
+  /** Asked before each write, for the moment between the end of a lead and being told; by default always. */
+  readonly isLeader?: () => boolean
   readonly logger: Logger
   readonly clock: Clock
   /** For lastTransitionTime. Default: the time of day. */
@@ -144,7 +146,7 @@ export class StatusWriter {
   }
 
   #run(): void {
-    const { clock } = this.#options
+    const { clock, isLeader } = this.#options
     const started = clock.now()
     // After an outage one call finds out whether it is over.
     const limit = this.#outages > 0 ? 1 : maxInFlight
@@ -153,6 +155,7 @@ export class StatusWriter {
         this.#schedule()
         return
       }
+      if (isLeader?.() === false) return
       const entry = this.#queue.take()
       if (entry === undefined) return
       this.#consider(entry, this.#work)

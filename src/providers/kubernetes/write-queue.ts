@@ -3,8 +3,8 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { ServerEdits } from './status-difference.ts'
 
 /**
- * Why an object waits. patience: what is to be told may soon be otherwise. pace: it was written a moment ago. newer: for the status that made our write a conflict.
- * retry: the write failed. denied: we lack the right. refused: the API server does not take this status.
+ * Why an object waits. patience: what is to be told may soon be otherwise. pace: it was written a moment ago.
+ * newer: for the status that made our write a conflict. retry: the write failed. denied: we lack the right. refused: the API server does not take this status.
  */
 export type WaitReason = 'patience' | 'pace' | 'newer' | 'retry' | 'denied' | 'refused'
 
