@@ -1,5 +1,11 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import { type BackendIdentity, type BackendKey, type BackendProtocol, backendKey } from '../graph/backend.ts'
+import {
+  type BackendIdentity,
+  type BackendKey,
+  type BackendProtocol,
+  type BackendTarget,
+  backendKey,
+} from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
 
@@ -13,9 +19,12 @@ import type { BucketCount } from './bucket-expression.ts'
  * reordering rules cannot send a request to another rule's Service.
  */
 export function clusterName({ target, protocol }: BackendIdentity): string {
-  const { group, kind, namespace, name, port } = target
-  const kindPath = group === '' ? kind : `${group}/${kind}`
-  return `${kindPath}/${namespace}/${name}/${port}/${protocol}`
+  return `${backendPath(target)}/${protocol}`
+}
+
+/** "Service/shop/cart/80": what a backendRef names. */
+export function backendPath({ group, kind, namespace, name, port }: BackendTarget): string {
+  return `${group === '' ? kind : `${group}/${kind}`}/${namespace}/${name}/${port}`
 }
 
 /** The reverse of {@link clusterName}. */

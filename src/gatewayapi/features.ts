@@ -28,9 +28,9 @@ export const features: readonly Feature[] = [
     ['ReferenceGrant', 'claimed'],
     ['HTTPRoute', 'claimed'],
     ['GRPCRoute', 'claimed'],
-    ['TLSRoute'],
-    ['TCPRoute'],
-    ['UDPRoute'],
+    ['TLSRoute', 'claimed'],
+    ['TCPRoute', 'claimed'],
+    ['UDPRoute', 'claimed'],
     ['BackendTLSPolicy'],
   ]),
   ...rows('extended', 'Gateway', [
@@ -54,8 +54,8 @@ export const features: readonly Feature[] = [
     ['BackendTLSPolicySANValidation'],
     ['GRPCRouteNamedRouteRule', 'claimed'],
     ['GRPCRouteRequestHeaderModifier', 'claimed'],
-    ['TLSRouteModeTerminate'],
-    ['TLSRouteModeMixed'],
+    ['TLSRouteModeTerminate', 'claimed'],
+    ['TLSRouteModeMixed', 'claimed'],
   ] as Row[]),
   ...rows('extended', 'HTTPRoute', [
     ['DestinationPortMatching', 'claimed', 'experimental'],
