@@ -1,8 +1,9 @@
 import { envoy } from '../gen/envoy.js'
+import type { AddressRange } from '../graph/proxy-parameters.ts'
 import { buildDuration, packAny } from './any.ts'
 import { type BucketCount, bucketHeader, buildBucketMutation } from './bucket-expression.ts'
 import { adsSource } from './config-source.ts'
-import type { AddressRange, HeaderPolicy } from './header-policy.ts'
+import type { HeaderPolicy } from './header-policy.ts'
 import { scopeCollectionName } from './names.ts'
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3

@@ -3,11 +3,11 @@ import { compareStrings } from '../base/compare.ts'
 import { anyHostname } from '../gatewayapi/hostname.ts'
 import { envoy } from '../gen/envoy.js'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
-import type { ProxyProfile } from '../graph/gateway-class.ts'
 import type { ListenerNode } from '../graph/listener.ts'
+import type { ProxyProfile } from '../graph/proxy-parameters.ts'
 import { packAny } from './any.ts'
 import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
-import { headerPolicies } from './header-policy.ts'
+import { buildHeaderPolicy } from './header-policy.ts'
 import type { ServedTable } from './http-connection-manager.ts'
 import { listenerName, secretName, streamClusterName, tableName } from './names.ts'
 import { buildUdpProxy } from './stream-proxy.ts'
@@ -59,6 +59,8 @@ export function buildListener(listeners: readonly ListenerNode[], options: Liste
       socketAddress: {
         address: binding.listenAddress,
         portValue: binding.ports[String(first.port)] ?? first.port,
+        // Every address of both families, by one socket.
+        ...(binding.listenAddress === '::' && { ipv4Compat: true }),
         ...(datagrams && { protocol: SocketAddress.Protocol.UDP }),
       },
     },
@@ -78,12 +80,12 @@ export function buildListener(listeners: readonly ListenerNode[], options: Liste
 
 function buildOnlyChain(listener: ListenerNode, options: ListenerOptions): FilterChain {
   if (listener.protocol === 'TCP') return buildTcpChain(listener)
-  return buildPlainChain(listener, headerPolicies[options.profile.headers], serve(listener, options))
+  return buildPlainChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))
 }
 
 function buildSecureChains(listener: ListenerNode, options: ListenerOptions): FilterChain[] {
   if (listener.protocol === 'HTTPS')
-    return [buildSecureChain(listener, headerPolicies[options.profile.headers], serve(listener, options))]
+    return [buildSecureChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))]
   const serverNames = options.serverNamesOf?.(listener) ?? []
   const chains = serverNames.map((serverName) => buildTlsChain(listener, serverName))
   return serverNames.includes(listener.hostname || anyHostname) ? chains : [...chains, buildClosingChain(listener)]

@@ -2,16 +2,22 @@ import type { Collection } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
-import { type GatewayClassNode, type ProxyProfile, readProfile } from './gateway-class.ts'
+import { type GatewayClassNode, readSettings } from './gateway-class.ts'
 import { type ListenerContext, type ListenerNode, resolveListener } from './listener.ts'
 import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
 import type { Problem } from './problem.ts'
+import type { ProxyParameters, ProxyProfile } from './proxy-parameters.ts'
 
 /** A Gateway of a class of ours. Its key is also the scope of its proxies' Envoy resources. */
 export interface GatewayNode {
   readonly key: NamespacedName
   readonly source: Gateway
   readonly profile: ProxyProfile
+  /**
+   * How its proxies run; undefined when the parameters of the Gateway or of its class cannot be read. Then
+   * what runs stays as it is, because a typing error must not replace it by what the defaults would make.
+   */
+  readonly parameters: ProxyParameters | undefined
   readonly listeners: readonly ListenerNode[]
   readonly problems: readonly Problem[]
 }
@@ -31,11 +37,13 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
   const key = namespacedName(source.metadata.namespace, source.metadata.name)
   const problems: Problem[] = []
   const parameters = source.spec.infrastructure?.parametersRef
-  let profile = gatewayClass.profile
+  let { settings } = gatewayClass
+  let isKnown = !gatewayClass.problems.some((p) => p.reason === 'InvalidParameters')
   if (parameters) {
-    const read = readProfile(parameters, source.metadata.namespace, reads, configMaps, profile)
-    if ('profile' in read) profile = read.profile
+    const read = readSettings(parameters, source.metadata.namespace, 'gateway', reads, configMaps, settings)
+    if ('settings' in read) settings = read.settings
     else {
+      isKnown = false
       const path = 'spec.infrastructure.parametersRef'
       problems.push({ on: 'Accepted', reason: 'InvalidParameters', message: read.error, path })
     }
@@ -48,7 +56,15 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
   const listeners = source.spec.listeners
     .map((spec, index) => resolveListener(key, index, spec, context))
     .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
-  return { key, source, profile, listeners: reportOverlaps(rejectConflicts([listeners]).flat()), problems }
+  const { profile } = settings
+  return {
+    key,
+    source,
+    profile,
+    parameters: isKnown ? settings.parameters : undefined,
+    listeners: reportOverlaps(rejectConflicts([listeners]).flat()),
+    problems,
+  }
 }
 
 function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {

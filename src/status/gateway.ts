@@ -82,7 +82,11 @@ export function deriveGatewayStatus(node: GatewayNode, context: GatewayStatusCon
       conditions: buildConditions(listenerRules, problems, generation, true),
     }
   })
-  const problems = [...node.problems, ...findGatewayProblems(node.key, listeners, binding)]
+  const problems = [
+    ...node.problems,
+    ...(binding?.problems ?? []),
+    ...findGatewayProblems(node.key, listeners, binding),
+  ]
   const conditions = buildConditions(gatewayRules, problems, generation, true)
   return { addresses: binding?.addresses ?? [], conditions: mentionInvalidListeners(conditions, listeners), listeners }
 }
