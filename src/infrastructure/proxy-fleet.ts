@@ -27,11 +27,13 @@ export interface ProxyFleet {
   /** From spec.infrastructure, for everything that is created. */
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
-  /**
-   * undefined: the Gateway is not accepted, or nothing can be served. Nothing is begun for it, and what runs stays
-   * as it is: a typing error in a live Gateway must cost neither its traffic nor its address.
-   */
+  /** undefined: they cannot be read now, so what runs stays as it is. */
   readonly parameters: ProxyParameters | undefined
+  /**
+   * The Gateway is not accepted, or nothing can be served. Nothing is begun for it, and what runs stays as it is:
+   * a typing error in a live Gateway must cost neither its traffic nor its address.
+   */
+  readonly isHeld: boolean
 }
 
 /** There is one for every Gateway of ours, so that what runs goes only with it. */
@@ -52,7 +54,8 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
     requestedAddresses,
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
-    parameters: isHeld ? undefined : gateway.parameters,
+    parameters: gateway.parameters,
+    isHeld,
   }
 }
 

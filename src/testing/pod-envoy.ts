@@ -33,6 +33,7 @@ export const testFleet: ProxyFleet = {
   labels: {},
   annotations: {},
   parameters: {},
+  isHeld: false,
 }
 
 export interface PodEnvoyOptions {

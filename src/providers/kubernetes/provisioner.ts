@@ -26,10 +26,10 @@ export interface ProvisionerOptions {
   readonly trust: TrustBundle
   readonly options: InfrastructureOptions
   /**
-   * Whose a Gateway without a fleet is. ours: it has no proxies for now (it is not accepted). foreign: its
-   * class is another controller's. unknown: it, or its class, is not there.
+   * Whose a Gateway without a fleet is. foreign: its class is another controller's. unknown: it, or its class, is
+   * not there.
    */
-  readonly ownershipOf: (gateway: NamespacedName) => 'ours' | 'foreign' | 'unknown'
+  readonly ownershipOf: (gateway: NamespacedName) => 'foreign' | 'unknown'
   /** Told what keeps a Gateway from having what it needs; an empty list when nothing does any more. */
   readonly onProblems: (gateway: NamespacedName, problems: readonly Problem[]) => void
   readonly clock: Clock
@@ -186,9 +186,9 @@ export class Provisioner {
   async #reconcile(gateway: NamespacedName): Promise<readonly Problem[]> {
     const { fleets, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
+    if (fleet?.isHeld) return []
     if (!fleet) {
-      // Objects of a Gateway that is gone are the garbage collector's. One that is ours but serves nothing for
-      // now keeps what it has: a typing error must not cost its address.
+      // Objects of a Gateway that is gone are the garbage collector's.
       if (ownershipOf(gateway) === 'foreign') await this.#removeAll(gateway)
       if (owned.ofGateway(gateway).length === 0) applier.forget(gateway)
       return []

@@ -97,6 +97,8 @@ export class ReflectorHealth {
   readonly #options: HealthOptions
   #blindBefore: number | undefined
   #failures = 0
+  /** Of these, 403 and 404 in a row. */
+  #missing = 0
   #isTold = false
 
   constructor(options: HealthOptions) {
@@ -143,6 +145,7 @@ export class ReflectorHealth {
   /** A watch did what it is for: the next failure is the first one again. */
   thrive(): void {
     this.#failures = 0
+    this.#missing = 0
   }
 
   /**
@@ -155,10 +158,13 @@ export class ReflectorHealth {
     this.#failures++
     this.#report(error, kind)
     const isMissing = kind === 'forbidden' || kind === 'absent'
+    this.#missing = isMissing ? this.#missing + 1 : 0
     if (kind === 'forbidden' || kind === 'absent') this.#setState(kind)
     else if (this.#failures >= silentFailures || !['synced', 'loading'].includes(this.state)) this.#setState('failing')
     const retryAfter = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    const pause = chooseBackoff(this.#failures, isMissing ? slowBackoff : backoff, this.#options.random)
+    const pause = isMissing
+      ? chooseBackoff(this.#missing, slowBackoff, this.#options.random)
+      : chooseBackoff(this.#failures, backoff, this.#options.random)
     return Math.max(pause, Math.min(retryAfter, maxRetryAfter))
   }
 

@@ -51,18 +51,20 @@ export interface ReflectorOptions {
 const timing = {
   /**
    * A watch ends after so many seconds, between these two, so that one that is half open is told from one
-   * that is silent. Beginning one anew is one request in 23 s; bookmarks come only once a minute.
+   * that is silent. Beginning one anew is one request in 21 s; bookmarks come only once a minute.
    */
-  watchSeconds: [20, 27],
+  watchSeconds: [18, 25],
   /** A watch that is silent for longer is dead: the server should have ended it. */
-  inactivity: 30_000,
+  inactivity: 27_000,
   /** A server that does not even begin to answer. */
-  open: 10_000,
+  open: 8000,
   /** The same, when it has to collect all objects first. */
-  openList: 30_000,
-  page: 60_000,
+  openList: 20_000,
+  page: 20_000,
   /** A watch that ends sooner, with nothing to tell, counts as a failure. */
   shortWatch: 1000,
+  /** A watch that was open for so long was a good one, also when it breaks. */
+  longWatch: 5000,
   /** Work between two pauses for other events. */
   turn: 5,
 } as const
@@ -232,7 +234,9 @@ export class Reflector {
         },
       })
     } catch (error) {
-      health.lose(lines > 0 || clock.now() - started >= timing.shortWatch)
+      const lasted = clock.now() - started
+      if (!isLate && lasted >= timing.longWatch) this.#thrive()
+      health.lose(lines > 0 || lasted >= timing.shortWatch)
       throw isLate && !this.#stopped ? new ApiError('inactive', 'the watch was not opened in time') : error
     } finally {
       cancelOpen()
