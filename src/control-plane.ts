@@ -19,7 +19,7 @@ import type { Authenticator } from './xds/authenticator.ts'
 import { createFleetAcks } from './xds/peers/fleet-acks.ts'
 import type { PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
-import type { XdsServer, XdsServerOptions, XdsTls } from './xds/server-options.ts'
+import type { XdsServer, XdsServerOptions } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
@@ -56,7 +56,7 @@ const drainTime = 60_000
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
-  readonly tls?: XdsTls
+  readonly tls?: XdsServerOptions['tls']
   /** In a cluster: what proxies bind. Bindings follow from Services then; elsewhere the source has to be filled. */
   readonly listenAddress?: InfrastructureOptions['listenAddress']
   /** Whether a caller is another replica; without it there are none. */
