@@ -32,7 +32,7 @@ import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
 import { createReplicaCheck, createTokenReviewAuthenticator } from './providers/kubernetes/token-review-authenticator.ts'
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
-import { XdsCertificates } from './providers/kubernetes/xds-certificates.ts'
+import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
 
 export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
@@ -56,7 +56,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const { namespace, podName, identity } = await findOwnPlace(options)
   const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
   const xdsHost = `${xdsService}.${namespace}.svc`
-  const certificates = new XdsCertificates({
+  const certificate = new XdsCertificate({
     api,
     clock,
     logger,
@@ -64,7 +64,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     name: certificateSecret,
     serverNames: [xdsHost, `${xdsHost}.${options.clusterDomain}`],
   })
-  await certificates.start()
+  certificate.start()
 
   const reviewer = new TokenReviewer({ api, clock, logger, audience: tokenAudience })
   const self = { namespace, serviceAccount: process.env['POD_SERVICE_ACCOUNT'] ?? 'gatewright' }
@@ -74,7 +74,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     authenticator: createTokenReviewAuthenticator({ reviewer, scopeOf: (ns, account) => scopeOf(ns, account) }),
     isReplica: createReplicaCheck(reviewer, self),
-    tls: certificates.tls,
+    tls: certificate.tls,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
   })
@@ -85,14 +85,17 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   ])
   const scopeOf = (ns: string, account: string) => fleetsByAccount.lookup(namespacedName(ns, account))[0]?.key
 
+  const restricted = options.watchNamespaces.length > 0
+  const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
+  const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
     clock,
     logger,
     sink: createSink(controlPlane),
-    statusSink: live,
-    watchNamespaces: options.watchNamespaces,
+    statuses: live,
+    ...watched,
   })
   const writer = new StatusWriter({
     api,
@@ -104,8 +107,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
   })
 
+  const trust = certificate.trustBundle
   const owned = new OwnedObjects()
-  const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, namespaces: options.watchNamespaces })
+  const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -119,7 +123,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     fleets,
     owned,
     applier: new KubernetesApplier({ client: api, owned, logger }),
-    trust: certificates.trust,
+    trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
     ownershipOf: (gateway) => {
       const className = controlPlane.sources.gateways.get(gateway)?.spec.gatewayClassName
@@ -138,7 +142,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     client: api,
     clock,
     logger,
-    namespaces: options.watchNamespaces,
+    ...namespaces,
     drain: (nodeId) => void xds.drain(nodeId),
     withdrawTime,
   })
@@ -160,7 +164,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const peers = new PeerAcks({
     into: peerAcks,
     batch: (run) => scheduler.batch(run),
-    credentials: () => credentials.createSsl(Buffer.from(certificates.trust.current() ?? '')),
+    credentials: () => credentials.createSsl(Buffer.from(trust.current())),
     serverName: xdsHost,
     token: () => readFile(replicaToken, 'utf8'),
     clock,
@@ -194,7 +198,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   provider.start()
   pods.start()
   ownedWatch.start()
-  void Promise.all([provider.synced, ownedWatch.synced]).then(() => {
+  void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
@@ -210,7 +214,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
       peers.close()
       await ownedWatch.stop()
-      certificates.stop()
+      certificate.close()
       await xds.close()
       await admin.close()
       api.close()
