@@ -1,17 +1,16 @@
 import type { KindName } from '../../gatewayapi/kinds.ts'
 import { serviceNameLabel } from '../../gatewayapi/objects/endpoint-slice.ts'
-import { isFields, type RawMetadata, type RawObject } from './raw-object.ts'
-
-type Fields = Readonly<Record<string, unknown>>
+import { isObject, type JsonObject } from './json.ts'
+import type { RawMetadata, RawObject } from './raw-object.ts'
 
 /** What is kept of one kind beside name, namespace, uid, generation and times. */
 interface Projection {
   /** Keys of labels; all unless given. A label that nobody reads is memory, and a change of it is work. */
   readonly labels?: (key: string) => boolean
   /** Everything but metadata and status. */
-  readonly content?: (object: Fields) => Fields
+  readonly content?: (object: JsonObject) => JsonObject
   /** Of the status; nothing unless given. */
-  readonly status?: (status: Fields) => Fields
+  readonly status?: (status: JsonObject) => JsonObject
   /** Of lists and watches: only what a Gateway of ours can refer to. */
   readonly selector?: Readonly<Record<string, string>>
 }
@@ -62,7 +61,7 @@ export function selectorOf(kind: KindName): Readonly<Record<string, string>> {
  * Leaves out of an object what nothing here reads: managedFields, annotations, resourceVersion, most statuses
  * and data that no Gateway can refer to. The input is not changed.
  */
-export function projectObject(kind: KindName, apiVersion: string, object: RawObject): Fields {
+export function projectObject(kind: KindName, apiVersion: string, object: RawObject): JsonObject {
   const { labels, content, status } = projections[kind] ?? {}
   const { apiVersion: _apiVersion, kind: _kind, metadata, status: live, ...rest } = object
   return {
@@ -70,11 +69,11 @@ export function projectObject(kind: KindName, apiVersion: string, object: RawObj
     kind,
     metadata: projectMetadata(metadata, labels),
     ...(content ? content(rest) : rest),
-    ...(status && isFields(live) && { status: status(live) }),
+    ...(status && isObject(live) && { status: status(live) }),
   }
 }
 
-function projectMetadata(metadata: RawMetadata, isKept: Projection['labels']): Fields {
+function projectMetadata(metadata: RawMetadata, isKept: Projection['labels']): JsonObject {
   const { name, namespace, uid, generation, creationTimestamp, deletionTimestamp, labels } = metadata
   return {
     name,
@@ -89,7 +88,7 @@ function projectMetadata(metadata: RawMetadata, isKept: Projection['labels']): F
 
 /** Of an endpoint whatever decides whether and where traffic goes. */
 function projectEndpoint(endpoint: unknown): unknown {
-  if (!isFields(endpoint)) return endpoint
+  if (!isObject(endpoint)) return endpoint
   const { addresses, conditions, zone } = endpoint
   return { addresses, conditions: conditions ?? undefined, zone }
 }
@@ -103,7 +102,7 @@ function projectConfigValue(value: unknown, key: string): unknown {
 
 /** @returns the entries for which `map` gives a value; what is no map as it is */
 function mapFields(fields: unknown, map: (value: unknown, key: string) => unknown): unknown {
-  if (!isFields(fields)) return fields ?? undefined
+  if (!isObject(fields)) return fields ?? undefined
   const kept = Object.entries(fields).flatMap(([key, value]) => {
     const next = map(value, key)
     return next === undefined ? [] : [[key, next] as const]
