@@ -9,6 +9,9 @@ import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './e
 import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
+import type { Problem } from './graph/problem.ts'
+import { createGatewayBindings } from './infrastructure/gateway-bindings.ts'
+import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createSources, type WritableSources } from './sources.ts'
 import { createStatuses, type Statuses } from './status/statuses.ts'
@@ -37,6 +40,8 @@ export interface ControlPlane {
   readonly statuses: Statuses
   /** What has to run for each Gateway. */
   readonly fleets: Collection<NamespacedName, ProxyFleet>
+  /** What kept it from being made; filled by whoever makes it. */
+  readonly infrastructureProblems: Source<NamespacedName, readonly Problem[]>
 }
 
 /** A control plane that nobody is connected to: for translating files. */
@@ -52,6 +57,8 @@ export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
   readonly tls?: XdsServerOptions['tls']
+  /** In a cluster: what proxies bind. Bindings follow from Services then; elsewhere the source has to be filled. */
+  readonly listenAddress?: InfrastructureOptions['listenAddress']
   /** Whether a caller is another replica; without it there are none. */
   readonly isReplica?: XdsServerOptions['isReplica']
 }
@@ -65,7 +72,7 @@ export interface ServingControlPlane extends ControlPlane {
 /** A control plane with its xDS server, which still has to listen. */
 export function createServingControlPlane(options: ServingOptions): ServingControlPlane {
   const { logger, clock, authenticator, tls, isReplica } = options
-  const pipeline = createPipeline(options, (run) => void clock.after(drainTime, run))
+  const pipeline = createPipeline(options, { afterDrain: (run) => void clock.after(drainTime, run) })
   const { scheduler, graph, resources, served } = pipeline
   const xds = createXdsServer({
     scheduler,
@@ -84,17 +91,25 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
   return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
-type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
+type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'fleets' | 'infrastructureProblems'> &
+  EnvoyTranslation
 
 function createPipeline(
-  { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy }: ControlPlaneOptions,
-  afterDrain?: TableFormOptions['afterDrain'],
+  options: ControlPlaneOptions & Pick<ServingOptions, 'listenAddress'>,
+  tableFormOptions: Omit<TableFormOptions, 'policy'> = {},
 ): Pipeline {
+  const { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy, listenAddress } = options
   const scheduler = new Scheduler({ logger, rethrow })
   const sources = createSources(scheduler)
-  const graph = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
-  const tableFormOptions = { policy: tablePolicy, ...(afterDrain && { afterDrain }) }
-  return { scheduler, sources, graph, ...createEnvoyResources(scheduler, graph, tableFormOptions) }
+  const infrastructureProblems = scheduler.source<NamespacedName, readonly Problem[]>('infrastructure problems')
+  const attached = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
+  const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
+  const bindings = listenAddress
+    ? createGatewayBindings(scheduler, fleets, sources.services, infrastructureProblems, { listenAddress })
+    : sources.bindings
+  const graph = { ...attached, bindings }
+  const resources = createEnvoyResources(scheduler, graph, { policy: tablePolicy, ...tableFormOptions })
+  return { scheduler, sources, graph, fleets, infrastructureProblems, ...resources }
 }
 
 function complete(
@@ -112,6 +127,5 @@ function complete(
       features: claimedFeatures,
       ...(refusals && { refusals }),
     }),
-    fleets: scheduler.derive('ProxyFleet', graph.gateways, deriveProxyFleet),
   }
 }

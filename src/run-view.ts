@@ -6,6 +6,7 @@ import type { GatewayNode } from './graph/gateway.ts'
 import type { ListenerNode } from './graph/listener.ts'
 import { type RouteNode, routeKey, routeKinds } from './graph/route.ts'
 import type { RouteRuleNode } from './graph/route-rule.ts'
+import { isStreamRoute } from './graph/stream-owner.ts'
 import { listStatuses } from './printed-status.ts'
 import type { Condition } from './status/condition.ts'
 
@@ -66,17 +67,20 @@ function urlOf(controlPlane: ControlPlane, listener: ListenerNode, host?: string
   const binding = controlPlane.graph.bindings.get(listener.gateway)
   const port = boundPort(controlPlane, listener)
   if (!binding || port === undefined) return undefined
-  const scheme = listener.protocol === 'HTTPS' ? 'https' : 'http'
+  const scheme = listener.protocol.toLowerCase()
   const any = binding.listenAddress === '0.0.0.0' || binding.listenAddress === '::'
   const address = any ? '127.0.0.1' : binding.listenAddress
   const authority = host ?? (address.includes(':') ? `[${address}]` : address)
+  if (scheme !== 'http' && scheme !== 'https') return `${scheme}://${authority}:${port}`
   const isDefault = port === (scheme === 'https' ? 443 : 80)
   return `${scheme}://${authority}${isDefault ? '' : `:${port}`}/`
 }
 
 const mostUrls = 3
 
-function viewRoute(controlPlane: ControlPlane, { kind, key, rules }: RouteNode): RunningRoute[] {
+function viewRoute(controlPlane: ControlPlane, route: RouteNode): RunningRoute[] {
+  const { kind, key } = route
+  const path = isStreamRoute(route) ? '' : firstPath(route.rules)
   const parents = controlPlane.graph.routeParentsByRoute.lookup(routeKey(kind, key))
   if (parents.length === 0) return []
   const urls = new Set<string>()
@@ -86,7 +90,7 @@ function viewRoute(controlPlane: ControlPlane, { kind, key, rules }: RouteNode):
     for (const { hostname } of attachment.hostnames) {
       const host = hostname === '*' ? undefined : hostname.replace(/^\*\./, 'any.')
       const url = urlOf(controlPlane, listener, host)
-      if (url !== undefined) urls.add(url.replace(/\/$/, firstPath(rules)))
+      if (url !== undefined) urls.add(url.replace(/\/$/, path))
     }
   }
   const status = controlPlane.statuses.routes[kind].get(key)

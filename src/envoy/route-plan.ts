@@ -1,4 +1,5 @@
 import type {
+  HTTPCORSFilter,
   HTTPHeaderFilter,
   HTTPPathModifier,
   HTTPRequestRedirectFilter,
@@ -21,6 +22,7 @@ export interface ChangePlan {
   readonly request: HeaderMutations
   readonly response: HeaderMutations
   readonly mirrors: readonly MirrorPlan[]
+  readonly cors: HTTPCORSFilter | undefined
 }
 
 /** Where a share of a rule's requests goes. */
@@ -36,6 +38,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   let redirect: HTTPRequestRedirectFilter | undefined
   let host: string | undefined
   let path: HTTPPathModifier | undefined
+  let cors: HTTPCORSFilter | undefined
   const request: HTTPHeaderFilter[] = []
   const response: HTTPHeaderFilter[] = []
   const mirrors: MirrorPlan[] = []
@@ -47,6 +50,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     }
     const { filter } = resolved
     if (filter.type === 'RequestRedirect') redirect = filter.requestRedirect
+    else if (filter.type === 'CORS') cors = filter.cors
     else if (filter.type === 'URLRewrite') {
       host = filter.urlRewrite.hostname ?? host
       path = filter.urlRewrite.path ?? path
@@ -62,6 +66,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     request: foldHeaderFilters(request),
     response: foldHeaderFilters(response),
     mirrors,
+    cors,
   }
 }
 

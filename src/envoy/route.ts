@@ -1,6 +1,7 @@
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
+import { corsFilter } from './filters/cors.ts'
 import { clusterName } from './names.ts'
 import { buildRedirects, type RedirectContext } from './redirect.ts'
 import {
@@ -40,11 +41,20 @@ interface RouteForm {
 export function buildRoutes(rule: RouteRuleNode, context: RouteContext): EncodedRoute[] {
   const build = planRule(rule, context)
   return rule.matches.flatMap((node) =>
-    build(node).map(({ when, route }) => ({
-      rank: node.rank,
-      bytes: Route.encode({ match: buildRouteMatch(node, when), ...route }).finish(),
-    })),
+    build(node)
+      .flatMap((form) => addPreflight(form, node))
+      .map(({ when, route }) => ({
+        rank: node.rank,
+        bytes: Route.encode({ match: buildRouteMatch(node, when), ...route }).finish(),
+      })),
   )
+}
+
+/** A rule for one method must also get the preflights of that method, if it answers them. */
+function addPreflight(form: RouteForm, { match }: RouteMatchNode): RouteForm[] {
+  const asks = form.route.typedPerFilterConfig?.[corsFilter.name] !== undefined
+  if (!asks || match.method === undefined || match.method === 'OPTIONS') return [form]
+  return [form, { ...form, when: { ...form.when, preflight: true } }]
 }
 
 /** What a table that holds the rule's Routes must wait for: names of clusters that warm slowly, sorted. */
@@ -77,8 +87,8 @@ function planRule(rule: RouteRuleNode, context: RouteContext): (node: RouteMatch
 }
 
 /** Equal for changes that one Route can make for several clusters. */
-function routeLevelKey({ path, mirrors }: ChangePlan): string {
-  return JSON.stringify([path, mirrors])
+function routeLevelKey({ path, mirrors, cors }: ChangePlan): string {
+  return JSON.stringify([path, mirrors, cors])
 }
 
 /**

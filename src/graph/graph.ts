@@ -15,6 +15,8 @@ import type { ListenerKey, ListenerNode } from './listener.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
 import { attachRoute, type RouteAttachment, type RouteParentNode, viewAsParent } from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
+import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
+import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
 export interface Graph {
@@ -27,6 +29,7 @@ export interface Graph {
   readonly routeParentsByRoute: Index<RouteKey, string, RouteParentNode>
   readonly attachments: Collection<string, RouteAttachment>
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
+  readonly streamOwners: Collection<StreamPlace, StreamOwner>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
   readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
@@ -37,6 +40,9 @@ export interface Graph {
 export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<NamespacedName, RouteNode>>> {
   readonly HTTPRoute: Collection<NamespacedName, L7RouteNode>
   readonly GRPCRoute: Collection<NamespacedName, L7RouteNode>
+  readonly TLSRoute: Collection<NamespacedName, StreamRouteNode>
+  readonly TCPRoute: Collection<NamespacedName, StreamRouteNode>
+  readonly UDPRoute: Collection<NamespacedName, StreamRouteNode>
 }
 
 export interface GraphOptions {
@@ -92,19 +98,44 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
       scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
       resolve,
     ),
+    scheduler.group(
+      'BackendNode of TLSRoutes',
+      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of TCPRoutes',
+      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of UDPRoutes',
+      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
+      resolve,
+    ),
   ])
-  const routes: GraphRoutes = {
+  const routes = {
     HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
       resolveHTTPRoute(route, { reads, grants, backends }),
     ),
     GRPCRoute: scheduler.derive('GRPCRouteNode', sources.grpcRoutes, (route, reads) =>
       resolveGRPCRoute(route, { reads, grants, backends }),
     ),
+    TLSRoute: scheduler.derive('TLSRouteNode', sources.tlsRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
+    TCPRoute: scheduler.derive('TCPRouteNode', sources.tcpRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
+    UDPRoute: scheduler.derive('UDPRouteNode', sources.udpRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
   }
+  const routesOf = (kind: RouteKindName): Collection<NamespacedName, RouteNode> => routes[kind]
   const routeParents = scheduler.join(
     'RouteParentNode',
     routeKinds.map((kind) =>
-      scheduler.deriveMany(`RouteParentNode of ${kind}s`, routes[kind], (route: RouteNode, reads) =>
+      scheduler.deriveMany(`RouteParentNode of ${kind}s`, routesOf(kind), (route, reads) =>
         attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
       ),
     ),
@@ -113,7 +144,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   const attachments = scheduler.join(
     'RouteAttachment',
     routeKinds.map((kind) =>
-      scheduler.deriveMany(`RouteAttachment of ${kind}s`, routes[kind], (route: RouteNode, reads) => {
+      scheduler.deriveMany(`RouteAttachment of ${kind}s`, routesOf(kind), (route, reads) => {
         // Several parentRefs may lead to one listener; the route is there once.
         const parentsOfRoute = reads.lookup(routeParentsByRoute, routeKey(route.kind, route.key))
         return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
@@ -121,6 +152,10 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     ),
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
+  const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
+  const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
+    chooseOwner(place, members),
+  )
 
   return {
     gatewayClasses,
@@ -132,6 +167,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     routeParentsByRoute,
     attachments,
     attachmentsByListener,
+    streamOwners,
     backends,
     endpointSlicesByService,
     bindings: sources.bindings,

@@ -248,14 +248,14 @@ describe('filters', () => {
     )
   })
 
-  test.each([
-    '{type: CORS, cors: {allowOrigins: ["https://example.com"]}}',
-    '{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: web, port: 80}, grpc: {}}}',
-  ])('that are not supported yet break the rule: %s', (filter) => {
-    const node = resolve(`[{filters: [${filter}], backendRefs: [{name: web, port: 80}]}, {}]`)
-    expect(node.rules.map((r) => r.broken)).toEqual([true, false])
-    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
-  })
+  test.each(['{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: web, port: 80}, grpc: {}}}'])(
+    'that are not supported yet break the rule: %s',
+    (filter) => {
+      const node = resolve(`[{filters: [${filter}], backendRefs: [{name: web, port: 80}]}, {}]`)
+      expect(node.rules.map((r) => r.broken)).toEqual([true, false])
+      expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
+    },
+  )
 
   test('of an extension on one backend break the rule as well', () => {
     const guard = '{type: ExtensionRef, extensionRef: {group: example.com, kind: Guard, name: door}}'
@@ -276,8 +276,27 @@ describe('timeouts', () => {
   })
 })
 
+describe('retry', () => {
+  test.each([
+    ['{}', { attempts: 1, codes: [], backoff: undefined }],
+    ['{codes: [500, 503], attempts: 3, backoff: 1s}', { attempts: 3, codes: [500, 503], backoff: 1000 }],
+    ['{codes: [500], attempts: 0}', undefined],
+  ])('%s is read', (retry, expected) => {
+    const node = resolve(`[{retry: ${retry}, backendRefs: [{name: web, port: 80}]}]`)
+    expect(node.rules[0]?.retry).toEqual(expected)
+    expect(node.problems).toEqual([])
+  })
+})
+
+test('CORS beside a redirect has no effect, and that is told', () => {
+  const filters = '[{type: CORS, cors: {}}, {type: RequestRedirect, requestRedirect: {hostname: a.test}}]'
+  const node = resolve(`[{filters: ${filters}}]`)
+  expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
+  expect(node.rules[0]?.broken).toBe(false)
+})
+
 describe('what is not supported yet', () => {
-  test.each(['retry: {attempts: 2}', 'sessionPersistence: {type: Cookie, cookie: {}}'])('%s is told', (field) => {
+  test.each(['sessionPersistence: {type: Cookie, cookie: {}}'])('%s is told', (field) => {
     const node = resolve(`[{${field}, backendRefs: [{name: web, port: 80}]}]`)
     const [name] = field.split(':')
     expect(problems(node)).toEqual([`PartiallyInvalid UnsupportedValue spec.rules[0].${name}`])

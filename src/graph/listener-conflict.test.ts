@@ -12,6 +12,7 @@ const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode =>
   port: 80,
   protocol: 'HTTP',
   hostname: 'shop.example.com',
+  tls: 'none',
   certificates: [],
   supportedKinds: [],
   allowedNamespaces: { from: 'Same' },

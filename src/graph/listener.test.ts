@@ -32,15 +32,15 @@ describe('protocol', () => {
     expect(listener.allowedNamespaces).toEqual({ from: 'Same' })
   })
 
-  test.each(['TCP', 'UDP', 'example.com/quic'])('%s is rejected, and supports no kind', (protocol) => {
+  test.each(['SCTP', 'example.com/quic'])('%s is rejected, and supports no kind', (protocol) => {
     const listener = edge(`[{name: odd, port: 90, protocol: ${protocol}}]`).listener('shop/edge/odd')
     expect(listener).toMatchObject({ verdict: 'rejected', supportedKinds: [], allowedNamespaces: { from: 'None' } })
     expect(problemsOf(listener)).toEqual(['Accepted UnsupportedProtocol spec.listeners[0].protocol'])
-    expect(messagesOf(listener)).toEqual([`protocol ${protocol} is not supported: use HTTP or HTTPS`])
+    expect(messagesOf(listener)).toEqual([`protocol ${protocol} is not supported: use HTTP, HTTPS, TLS, TCP or UDP`])
   })
 
   test('of one listener does not harm its neighbours', () => {
-    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: db, port: 5432, protocol: TCP}]')
+    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: db, port: 5432, protocol: SCTP}]')
     expect(fixture.listener('shop/edge/web').verdict).toBe('accepted')
     expect(fixture.listener('shop/edge/db')).toMatchObject({ verdict: 'rejected', index: 1 })
   })
@@ -59,7 +59,7 @@ describe('conflicts', () => {
   })
 
   test('an unsupported protocol on the port is no conflict, because it cannot serve anyway', () => {
-    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 80, protocol: TCP}]')
+    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 80, protocol: SCTP}]')
     expect(fixture.listener('shop/edge/web')).toMatchObject({ verdict: 'accepted', problems: [] })
   })
 

@@ -3,6 +3,7 @@ import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-sele
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import { joinWords } from '../gatewayapi/objects/schema.ts'
 import type { CertificateNode, CertificateState } from './certificate.ts'
 import type { Problem } from './problem.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
@@ -36,6 +37,8 @@ export interface ListenerNode {
   readonly protocol: string
   /** Lower case; '' stands for every hostname. */
   readonly hostname: string
+  /** Whether TLS ends at the listener, is passed on by its server name, or is no matter of the listener. */
+  readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
   readonly supportedKinds: readonly RouteKind[]
@@ -52,6 +55,9 @@ export interface ListenerNode {
 const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
   ['HTTP', ['HTTPRoute', 'GRPCRoute']],
   ['HTTPS', ['HTTPRoute', 'GRPCRoute']],
+  ['TLS', ['TLSRoute']],
+  ['TCP', ['TCPRoute']],
+  ['UDP', ['UDPRoute']],
 ])
 
 export interface ListenerContext {
@@ -76,10 +82,11 @@ export function resolveListener(
     port: spec.port,
     protocol: spec.protocol,
     hostname: (spec.hostname ?? '').toLowerCase(),
+    tls: resolveTls(spec),
   }
   const supported = kindsOfProtocol.get(spec.protocol)
   if (!supported) {
-    const message = `protocol ${spec.protocol} is not supported: use ${[...kindsOfProtocol.keys()].join(' or ')}`
+    const message = `protocol ${spec.protocol} is not supported: use ${joinWords([...kindsOfProtocol.keys()])}`
     const problem = { on: 'Accepted', reason: 'UnsupportedProtocol', message, path: `${path}.protocol` }
     return {
       ...base,
@@ -92,7 +99,7 @@ export function resolveListener(
   }
   const kinds = resolveKinds(spec, supported, path)
   const namespaces = resolveNamespaces(spec, path)
-  const certificates = spec.protocol === 'HTTPS' ? resolveCertificates(gateway, spec, path, context) : undefined
+  const certificates = base.tls === 'terminate' ? resolveCertificates(gateway, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
   // Without them it might let everybody in.
   if ((spec.filters?.requests ?? []).length > 0) {
@@ -113,6 +120,12 @@ export function resolveListener(
   }
 }
 
+function resolveTls({ protocol, tls }: ListenerSpec): ListenerNode['tls'] {
+  if (protocol === 'HTTPS') return 'terminate'
+  if (protocol !== 'TLS') return 'none'
+  return tls?.mode === 'Passthrough' ? 'passthrough' : 'terminate'
+}
+
 function resolveKinds(spec: ListenerSpec, supported: readonly string[], path: string) {
   const requested = spec.allowedRoutes.kinds ?? []
   if (requested.length === 0)
@@ -125,7 +138,7 @@ function resolveKinds(spec: ListenerSpec, supported: readonly string[], path: st
       problems.push({
         on: 'ResolvedRefs',
         reason: 'InvalidRouteKinds',
-        message: `kind ${kind}${group === gatewayGroup ? '' : ` of group "${group}"`} cannot attach to a listener of protocol ${spec.protocol}: use ${supported.join(' or ')}`,
+        message: `kind ${kind}${group === gatewayGroup ? '' : ` of group "${group}"`} cannot attach to a listener of protocol ${spec.protocol}: use ${joinWords(supported)}`,
         path: `${path}.allowedRoutes.kinds[${index}]`,
       })
   }
@@ -154,10 +167,18 @@ function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: 
   const report = (reason: string, message: string, field: string) =>
     problems.push({ on: 'ResolvedRefs', reason, message, path: `${path}.${field}` })
   if (spec.tls?.mode === 'Passthrough')
-    report('InvalidCertificateRef', 'an HTTPS listener terminates TLS: use mode Terminate', 'tls.mode')
+    report(
+      'InvalidCertificateRef',
+      `a listener of protocol ${spec.protocol} terminates TLS: use mode Terminate`,
+      'tls.mode',
+    )
   const refs = spec.tls?.certificateRefs ?? []
   if (refs.length === 0)
-    report('InvalidCertificateRef', 'an HTTPS listener needs a certificate: name a Secret', 'tls.certificateRefs')
+    report(
+      'InvalidCertificateRef',
+      'a listener that ends TLS needs a certificate: name a Secret',
+      'tls.certificateRefs',
+    )
   for (const [index, ref] of refs.entries()) {
     const field = `tls.certificateRefs[${index}]`
     const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }

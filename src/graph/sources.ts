@@ -11,6 +11,7 @@ import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
 import type { Secret } from '../gatewayapi/objects/secret.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
+import type { TCPRoute, TLSRoute, UDPRoute } from '../gatewayapi/objects/stream-route.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 
 type Objects<T> = Collection<NamespacedName, T>
@@ -21,6 +22,9 @@ export interface GraphSources {
   readonly gateways: Objects<Gateway>
   readonly httpRoutes: Objects<HTTPRoute>
   readonly grpcRoutes: Objects<GRPCRoute>
+  readonly tlsRoutes: Objects<TLSRoute>
+  readonly tcpRoutes: Objects<TCPRoute>
+  readonly udpRoutes: Objects<UDPRoute>
   readonly referenceGrants: Objects<ReferenceGrant>
   readonly services: Objects<Service>
   readonly endpointSlices: Objects<EndpointSlice>

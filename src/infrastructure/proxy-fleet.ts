@@ -17,6 +17,8 @@ export interface ProxyFleet {
   readonly key: NamespacedName
   /** Of the Gateway; '' where nobody has given it one. */
   readonly uid: string
+  /** Somebody has deleted the Gateway, and finalizers still hold it. */
+  readonly isDeleting: boolean
   readonly className: string
   /** Listener ports that something may be served on, ascending. */
   readonly ports: readonly number[]
@@ -29,12 +31,17 @@ export interface ProxyFleet {
   readonly annotations: Readonly<Record<string, string>>
   /** undefined: they cannot be read now, so what runs stays as it is. */
   readonly parameters: ProxyParameters | undefined
+  /**
+   * The Gateway is not accepted, or nothing can be served. Nothing is begun for it, and what runs stays as it is:
+   * a typing error in a live Gateway must cost neither its traffic nor its address.
+   */
+  readonly isHeld: boolean
 }
 
-/** A Gateway none of whose listeners could ever serve needs no proxies. */
-export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet | undefined {
+/** There is one for every Gateway of ours, so that what runs goes only with it. */
+export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   const listens = listListens(gateway.listeners.filter((l) => l.verdict !== 'rejected'))
-  if (listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')) return undefined
+  const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
   const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>
     // Without a value, any address will do.
@@ -43,6 +50,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet | undefined {
   return {
     key: gateway.key,
     uid: metadata.uid ?? '',
+    isDeleting: metadata.deletionTimestamp !== undefined,
     className: spec.gatewayClassName,
     ports: [...new Set(listens.map((l) => l.port))],
     listens,
@@ -50,6 +58,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet | undefined {
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
     parameters: gateway.parameters,
+    isHeld,
   }
 }
 

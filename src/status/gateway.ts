@@ -5,7 +5,7 @@ import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode, RouteKind } from '../graph/listener.ts'
 import type { Problem } from '../graph/problem.ts'
-import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { type PortProgramming, portKey, transportOf } from '../graph/programming.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
 export interface ListenerStatus {
@@ -129,7 +129,7 @@ function findListenerProblems(
     problems.push({ on: 'Programmed', reason: 'Invalid', message: unavailable, path: `${path}.port` })
     return problems
   }
-  const port = reads.get(programming, portKey(listener.gateway, listener.port))
+  const port = reads.get(programming, portKey(listener.gateway, listener.port, transportOf(listener)))
   if (port?.state === 'programmed') return problems
   const reason = port?.state === 'rejected' ? 'Invalid' : 'Pending'
   const message = port?.message ?? 'waiting for a proxy'

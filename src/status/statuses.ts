@@ -8,6 +8,7 @@ import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../gra
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
+import { findShadowing } from './stream-route.ts'
 
 /** The desired status of every object of ours. */
 export interface Statuses {
@@ -31,15 +32,16 @@ export function createStatuses(
   programming: Collection<string, PortProgramming>,
   { controllerName, features, refusals }: StatusOptions,
 ): Statuses {
-  const deriveRoutes = (kind: RouteKindName) =>
-    scheduler.derive(`${kind}Status`, graph.routes[kind], (route: RouteNode, reads) =>
-      deriveRouteStatus(
-        route,
-        reads.lookup(graph.routeParentsByRoute, routeKey(kind, route.key)),
+  const deriveRoutes = (kind: RouteKindName) => {
+    const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
+    return scheduler.derive(`${kind}Status`, routes, (route, reads) =>
+      deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, routeKey(kind, route.key)), {
         controllerName,
-        refusals ? reads.lookup(refusals, `${gatewayGroup}/${kind}/${route.key}`) : [],
-      ),
+        refusals: refusals ? reads.lookup(refusals, `${gatewayGroup}/${kind}/${route.key}`) : [],
+        problemsOf: (parent) => findShadowing(parent, reads, graph),
+      }),
     )
+  }
   return {
     gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
       deriveGatewayClassStatus(node, features),

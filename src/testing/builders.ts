@@ -108,9 +108,15 @@ export class GraphFixture {
   }
 
   /** What Envoy has made of a port. */
-  program(gateway: string, port: number, state: PortProgramming['state'], message = ''): this {
-    const programming = { gateway: key(gateway), port, state, message }
-    this.scheduler.batch(() => this.programming.set(portKey(key(gateway), port), programming))
+  program(
+    gateway: string,
+    port: number,
+    state: PortProgramming['state'],
+    message = '',
+    transport: PortProgramming['transport'] = 'TCP',
+  ): this {
+    const programming = { gateway: key(gateway), port, transport, state, message }
+    this.scheduler.batch(() => this.programming.set(portKey(key(gateway), port, transport), programming))
     return this
   }
 

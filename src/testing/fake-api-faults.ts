@@ -74,12 +74,17 @@ export class FakeFaults {
     }
   }
 
-  /** Nothing goes wrong any more. Watches that are silent stay so. */
-  clear(): void {
+  /**
+   * Nothing goes wrong any more. Watches that are silent stay so.
+   * @returns whether anything had been planned
+   */
+  clear(): boolean {
+    const hadAny = this.#planned.length > 0 || this.lag > 0 || this.duplicate || this.reorder
     this.#planned.length = 0
     this.lag = 0
     this.duplicate = false
     this.reorder = false
+    return hadAny
   }
 
   /** The fault that this request meets, used up by it. */

@@ -1,88 +1,104 @@
 /** The thread behind `Load`. */
-import { get as getHttp, Agent as HttpAgent } from 'node:http'
-import { get as getHttps, Agent as HttpsAgent } from 'node:https'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type LoadOptions, type LoadResult, longestLoad } from './load.ts'
+import type { EchoAnswer } from './echo-backend.ts'
+import { type AllowedOutcomes, type LoadOptions, type LoadProtocol, type LoadResult, longestLoad } from './load.ts'
+import { createLoadClient, type LoadAnswer } from './load-client.ts'
 
-const { url, host, ca, keepAliveClients, newConnectionClients } = workerData as LoadOptions
-const secure = url.startsWith('https:')
-const get = secure ? getHttps : getHttp
-
-/** TLS sessions are not resumed: each new connection meets the certificate of its time. */
-function makeAgent(keepAlive: boolean): HttpAgent {
-  if (!secure) return new HttpAgent({ keepAlive, maxSockets: 1 })
-  return new HttpsAgent({
-    keepAlive,
-    maxSockets: 1,
-    maxCachedSessions: 0,
-    servername: host,
-    ...(ca !== undefined && { ca }),
-  })
-}
+const options = workerData as LoadOptions
+const { keepAliveClients, newConnectionClients, protocols = ['http1'] } = options
 
 const statuses: Record<string, number> = {}
 const services: Record<string, number> = {}
 const failures: string[] = []
+const answers: Record<LoadProtocol, number> = { http1: 0, http2: 0 }
+/** Clients that have had no answer yet. */
+let waiting = keepAliveClients + newConnectionClients
 let requests = 0
+let failed = 0
+let misrouted = 0
 let running = true
+
+/** What was allowed, one entry for each `allow`: each path has all its outcomes in every entry. */
+const moments: AllowedOutcomes[] = options.allowed === undefined ? [] : [options.allowed]
+const { pathname, search } = new URL(options.url)
+const paths = options.allowed === undefined ? [pathname + search] : Object.keys(options.allowed)
 
 function count(into: Record<string, number>, key: string): void {
   into[key] = (into[key] ?? 0) + 1
 }
 
-function fail(text: string): void {
+function tell(text: string): void {
   if (failures.length < 10) failures.push(`${new Date().toISOString()} ${text}`)
 }
 
-function ask(agent: HttpAgent): Promise<void> {
-  return new Promise((resolve) => {
+function isAllowed(path: string, outcome: string, since: number): boolean {
+  if (moments.length === 0) return !/^\d{3}$/.test(outcome)
+  return moments.slice(since).some((moment) => moment[path]?.includes(outcome))
+}
+
+function judge(path: string, { status, body }: LoadAnswer, since: number): void {
+  count(statuses, String(status))
+  let outcome = String(status)
+  if (status === 200) {
+    const { service, headers } = JSON.parse(body) as EchoAnswer
+    count(services, service)
+    const mark = headers['X-Mark']?.[0]
+    outcome = mark === undefined ? service : `${service}:${mark}`
+  }
+  if (isAllowed(path, outcome, since)) return
+  const allowed = moments
+    .slice(since)
+    .map((moment) => moment[path]?.join(' or '))
+    .join(', then ')
+  if (status === 200) {
+    misrouted += 1
+    tell(`${path} was answered by ${outcome} instead of ${allowed}`)
+  } else {
+    failed += 1
+    tell(`${path}: status ${status}: ${body.slice(0, 200)}`)
+  }
+}
+
+async function run(keepsConnection: boolean, first: number): Promise<void> {
+  const protocol = protocols[first % protocols.length] as LoadProtocol
+  const client = createLoadClient(options, protocol, keepsConnection)
+  for (let turn = first; running; turn++) {
+    const path = paths[turn % paths.length] as string
+    const since = Math.max(0, moments.length - 1)
     requests += 1
-    const sent = get(url, { agent, headers: { host }, timeout: 10_000 }, (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (text: string) => {
-        body += text
-      })
-      response.on('end', () => {
-        count(statuses, String(response.statusCode))
-        if (response.statusCode === 200) count(services, (JSON.parse(body) as { service: string }).service)
-        else fail(`status ${response.statusCode}: ${body.slice(0, 200)}`)
-        resolve()
-      })
-      response.on('error', (error) => {
-        count(statuses, 'error')
-        fail(`in the answer: ${error.message}`)
-        resolve()
-      })
-    })
-    sent.on('timeout', () => sent.destroy(new Error('no answer within 10 s')))
-    sent.on('error', (error) => {
+    try {
+      judge(path, await client.ask(path), since)
+      answers[protocol] += 1
+    } catch (error) {
       count(statuses, 'error')
-      fail(error.message)
-      resolve()
-    })
-  })
+      failed += 1
+      tell(error instanceof Error ? error.message : String(error))
+    }
+    if (turn === first && --waiting === 0) parentPort?.postMessage('running')
+  }
+  client.close()
 }
 
-async function client(keepAlive: boolean): Promise<void> {
-  const agent = makeAgent(keepAlive)
-  while (running) await ask(agent)
-  agent.destroy()
-}
-
+let isOverdue = false
 const deadline = setTimeout(() => {
+  isOverdue = true
   running = false
 }, longestLoad)
-parentPort?.on('message', () => {
-  running = false
+parentPort?.on('message', (message: 'stop' | { readonly allowed: AllowedOutcomes }) => {
+  if (message === 'stop') running = false
+  else {
+    moments.push({ ...moments.at(-1), ...message.allowed })
+    parentPort?.postMessage('allowed')
+  }
 })
 
 const clients = [
-  ...Array.from({ length: keepAliveClients }, () => client(true)),
-  ...Array.from({ length: newConnectionClients }, () => client(false)),
+  ...Array.from({ length: keepAliveClients }, (_, i) => run(true, i)),
+  ...Array.from({ length: newConnectionClients }, (_, i) => run(false, i)),
 ]
 await Promise.all(clients)
 clearTimeout(deadline)
-const result: LoadResult = { requests, statuses, services, failures }
+if (isOverdue) throw new Error(`nobody has stopped the load within ${longestLoad} ms`)
+const result: LoadResult = { requests, answers, statuses, services, failed, misrouted, failures }
 parentPort?.postMessage(result)
 parentPort?.close()

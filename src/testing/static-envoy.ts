@@ -96,6 +96,11 @@ export class StaticEnvoy {
     }
   }
 
+  /** "ip:port" of a listener. @param port as the Gateway's listener has it */
+  address(port: number): string {
+    return `127.0.0.1:${this.#ports.get(`port-${port}`)}`
+  }
+
   /** @param port as the Gateway's listener has it */
   send(
     port: number,

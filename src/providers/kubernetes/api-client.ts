@@ -68,18 +68,40 @@ export class ApiError extends Error {
   readonly reason: string
   /** Milliseconds that the server asked to wait (Retry-After). */
   readonly retryAfter: number | undefined
+  /** What is wrong with which field, as far as the server told. */
+  readonly causes: readonly ApiErrorCause[]
 
   constructor(
     code: ApiError['code'],
     message: string,
-    { status = 0, reason = '', retryAfter }: { status?: number; reason?: string; retryAfter?: number | undefined } = {},
+    {
+      status = 0,
+      reason = '',
+      retryAfter,
+      causes = [],
+    }: {
+      status?: number
+      reason?: string
+      retryAfter?: number | undefined
+      causes?: readonly ApiErrorCause[]
+    } = {},
   ) {
     super(message)
     this.code = code
     this.status = status
     this.reason = reason
     this.retryAfter = retryAfter
+    this.causes = causes
   }
+}
+
+/** One of the causes in the details of a Kubernetes Status object. */
+export interface ApiErrorCause {
+  /** e.g. "FieldManagerConflict", "FieldValueInvalid". */
+  readonly reason: string
+  readonly message: string
+  /** e.g. `.spec.ports[port=80,protocol="TCP"].name`. */
+  readonly field: string
 }
 
 /** Where a kind is served. */

@@ -3,7 +3,8 @@ import { request as requestHttps, Agent as TlsAgent } from 'node:https'
 import { createSecureContext } from 'node:tls'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { ApiAccess, ApiAccessSource } from './api-access.ts'
-import { type ApiClient, ApiError, type ApiRequest, type ApiWatchRequest } from './api-client.ts'
+import { type ApiClient, ApiError, type ApiErrorCause, type ApiRequest, type ApiWatchRequest } from './api-client.ts'
+import { asList, asObject, type JsonObject } from './json.ts'
 import { LineSplitter } from './line-splitter.ts'
 
 export interface HttpApiClientOptions {
@@ -27,6 +28,8 @@ const keepAliveDelay = 10_000
 const idleLimit = 30_000
 /** Of an answer that is an error: enough for any Status object. Bytes. */
 const maxErrorAnswer = 256 * 1024
+/** Of one refusal. */
+const maxCauses = 256
 
 interface Outgoing {
   readonly method: string
@@ -204,8 +207,8 @@ export class HttpApiClient implements ApiClient {
     if (status === 401) this.#options.access.invalidate()
     const retryAfter = parseRetryAfter(response.headers['retry-after'])
     this.#readAnswer(response, maxErrorAnswer, finish, (text) => {
-      const { reason, message } = parseStatus(text)
-      throw new ApiError('http', message.slice(0, 1024), { status, reason, retryAfter })
+      const { reason, message, causes } = parseStatus(text)
+      throw new ApiError('http', message.slice(0, 1024), { status, reason, retryAfter, causes })
     })
   }
 }
@@ -258,12 +261,22 @@ function parseJson(text: string): unknown {
 }
 
 /** What the Status object of a refusal says. Proxies answer in their own words. */
-function parseStatus(text: string): { reason: string; message: string } {
+function parseStatus(text: string): { reason: string; message: string; causes: readonly ApiErrorCause[] } {
   try {
-    const { reason, message } = JSON.parse(text) as { reason?: unknown; message?: unknown }
-    if (typeof message === 'string') return { reason: typeof reason === 'string' ? reason : '', message }
+    const status = asObject(JSON.parse(text))
+    const { reason, message } = status
+    const causes = asList(asObject(status['details'])['causes']).slice(0, maxCauses)
+    if (typeof message === 'string') return { reason: readText(reason), message, causes: causes.map(readCause) }
   } catch {}
-  return { reason: '', message: text.trim().slice(0, 200) }
+  return { reason: '', message: text.trim().slice(0, 200), causes: [] }
+}
+
+function readCause({ reason, message, field }: JsonObject): ApiErrorCause {
+  return { reason: readText(reason), message: readText(message), field: readText(field) }
+}
+
+function readText(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }
 
 /** @returns milliseconds */
@@ -273,9 +286,12 @@ function parseRetryAfter(header: string | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000)
 }
 
-function nameRequest({ code, message, status, reason, retryAfter }: ApiError, { method, path }: Outgoing): ApiError {
+function nameRequest(
+  { code, message, status, reason, retryAfter, causes }: ApiError,
+  { method, path }: Outgoing,
+): ApiError {
   const refusal = status === 0 ? '' : `${status} ${reason}: `
-  return new ApiError(code, `${method} ${path}: ${refusal}${message}`, { status, reason, retryAfter })
+  return new ApiError(code, `${method} ${path}: ${refusal}${message}`, { status, reason, retryAfter, causes })
 }
 
 function describe(error: unknown): string {
