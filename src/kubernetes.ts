@@ -14,7 +14,7 @@ import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
 import { namespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
-import { chooseListenAddress, type InfrastructureOptions, withdrawTime } from './infrastructure/infrastructure-options.ts'
+import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { infrastructureName } from './infrastructure/names.ts'
 import { createSink } from './object-sink.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
@@ -26,13 +26,15 @@ import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
-import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
-import { createReplicaCheck, createTokenReviewAuthenticator } from './providers/kubernetes/token-review-authenticator.ts'
+import {
+  createReplicaCheck,
+  createTokenReviewAuthenticator,
+} from './providers/kubernetes/token-review-authenticator.ts'
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
-import { XdsCertificates } from './providers/kubernetes/xds-certificates.ts'
+import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
 
 export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
@@ -56,7 +58,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const { namespace, podName, identity } = await findOwnPlace(options)
   const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
   const xdsHost = `${xdsService}.${namespace}.svc`
-  const certificates = new XdsCertificates({
+  const certificate = new XdsCertificate({
     api,
     clock,
     logger,
@@ -64,7 +66,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     name: certificateSecret,
     serverNames: [xdsHost, `${xdsHost}.${options.clusterDomain}`],
   })
-  await certificates.start()
+  certificate.start()
 
   const reviewer = new TokenReviewer({ api, clock, logger, audience: tokenAudience })
   const self = { namespace, serviceAccount: process.env['POD_SERVICE_ACCOUNT'] ?? 'gatewright' }
@@ -74,7 +76,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     authenticator: createTokenReviewAuthenticator({ reviewer, scopeOf: (ns, account) => scopeOf(ns, account) }),
     isReplica: createReplicaCheck(reviewer, self),
-    tls: certificates.tls,
+    tls: certificate.tls,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
   })
@@ -85,14 +87,17 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   ])
   const scopeOf = (ns: string, account: string) => fleetsByAccount.lookup(namespacedName(ns, account))[0]?.key
 
+  const restricted = options.watchNamespaces.length > 0
+  const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
+  const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
     clock,
     logger,
     sink: createSink(controlPlane),
-    statusSink: live,
-    watchNamespaces: options.watchNamespaces,
+    statuses: live,
+    ...watched,
   })
   const writer = new StatusWriter({
     api,
@@ -104,8 +109,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
   })
 
+  const trust = certificate.trustBundle
   const owned = new OwnedObjects()
-  const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, namespaces: options.watchNamespaces })
+  const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -119,7 +125,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     fleets,
     owned,
     applier: new KubernetesApplier({ client: api, owned, logger }),
-    trust: certificates.trust,
+    trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
     ownershipOf: (gateway) => {
       const className = controlPlane.sources.gateways.get(gateway)?.spec.gatewayClassName
@@ -134,15 +140,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
-  const pods = new ProxyPods({
-    client: api,
-    clock,
-    logger,
-    namespaces: options.watchNamespaces,
-    drain: (nodeId) => void xds.drain(nodeId),
-    withdrawTime,
-  })
-
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
   let isSynced = false
   const lead = (isLeader: boolean) => {
@@ -160,7 +157,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const peers = new PeerAcks({
     into: peerAcks,
     batch: (run) => scheduler.batch(run),
-    credentials: () => credentials.createSsl(Buffer.from(certificates.trust.current() ?? '')),
+    credentials: () => credentials.createSsl(Buffer.from(trust.current())),
     serverName: xdsHost,
     token: () => readFile(replicaToken, 'utf8'),
     clock,
@@ -190,11 +187,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
   })
   logger.info('Serving health and metrics', { address: await admin.listen() })
-  await xds.listen(options.xdsAddress)
   provider.start()
-  pods.start()
   ownedWatch.start()
-  void Promise.all([provider.synced, ownedWatch.synced]).then(() => {
+  await certificate.ready
+  await xds.listen(options.xdsAddress)
+  void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
@@ -207,10 +204,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
+      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop()])
       peers.close()
       await ownedWatch.stop()
-      certificates.stop()
+      certificate.close()
       await xds.close()
       await admin.close()
       api.close()
