@@ -17,6 +17,8 @@ export interface ProxyFleet {
   readonly key: NamespacedName
   /** Of the Gateway; '' where nobody has given it one. */
   readonly uid: string
+  /** Somebody has deleted the Gateway, and finalizers still hold it. */
+  readonly isDeleting: boolean
   readonly className: string
   /** Listener ports that something may be served on, ascending. */
   readonly ports: readonly number[]
@@ -48,6 +50,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   return {
     key: gateway.key,
     uid: metadata.uid ?? '',
+    isDeleting: metadata.deletionTimestamp !== undefined,
     className: spec.gatewayClassName,
     ports: [...new Set(listens.map((l) => l.port))],
     listens,
