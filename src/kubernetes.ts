@@ -97,6 +97,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
     sink: createSink(controlPlane),
     statuses: live,
+    onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
   })
   const writer = new StatusWriter({
