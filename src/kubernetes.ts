@@ -14,7 +14,7 @@ import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
 import { namespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
-import { chooseListenAddress, type InfrastructureOptions, withdrawTime } from './infrastructure/infrastructure-options.ts'
+import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { infrastructureName } from './infrastructure/names.ts'
 import { createSink } from './object-sink.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
@@ -26,11 +26,13 @@ import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
-import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
-import { createReplicaCheck, createTokenReviewAuthenticator } from './providers/kubernetes/token-review-authenticator.ts'
+import {
+  createReplicaCheck,
+  createTokenReviewAuthenticator,
+} from './providers/kubernetes/token-review-authenticator.ts'
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
@@ -138,15 +140,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
-  const pods = new ProxyPods({
-    client: api,
-    clock,
-    logger,
-    ...namespaces,
-    drain: (nodeId) => void xds.drain(nodeId),
-    withdrawTime,
-  })
-
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
   let isSynced = false
   const lead = (isLeader: boolean) => {
@@ -194,10 +187,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
   })
   logger.info('Serving health and metrics', { address: await admin.listen() })
-  await xds.listen(options.xdsAddress)
   provider.start()
-  pods.start()
   ownedWatch.start()
+  await certificate.ready
+  await xds.listen(options.xdsAddress)
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
@@ -211,7 +204,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
+      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop()])
       peers.close()
       await ownedWatch.stop()
       certificate.close()

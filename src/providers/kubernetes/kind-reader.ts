@@ -117,6 +117,11 @@ export class KindReader {
     await this.#stopping
   }
 
+  /** Where the kind is served now. */
+  get resource(): ApiResource | undefined {
+    return this.#resource
+  }
+
   status(): KindStatus {
     const reflectors = this.#parts.map(({ reflector }) => reflector)
     const states = new Set<ReflectorState>(reflectors.map(({ state }) => state))

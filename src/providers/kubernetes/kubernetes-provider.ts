@@ -111,6 +111,11 @@ export class KubernetesProvider {
     await Promise.all([this.#discovery.stop(), ...[...this.#readers.values()].map((reader) => reader.stop())])
   }
 
+  /** Where a kind is served now; undefined while it is not. */
+  resourceOf(kind: string): ApiResource | undefined {
+    return this.#readers.get(kind as KindName)?.resource
+  }
+
   status(): ProviderStatus {
     return {
       hasSynced: this.#isSynced,
