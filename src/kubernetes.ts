@@ -9,13 +9,13 @@ import { createXdsMetrics } from './admin/xds-metrics.ts'
 import { systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { ClusterControlPlane } from './cli/serve.ts'
+import { createClusterMetrics } from './cluster-metrics.ts'
 import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
-import { namespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName } from './gatewayapi/object-key.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
-import { infrastructureName } from './infrastructure/names.ts'
 import { createSink } from './object-sink.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
@@ -81,15 +81,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
   })
   const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
-  // A service account is called like everything else of its Gateway.
-  const fleetsByAccount = scheduler.index('ProxyFleets by service account', fleets, (fleet) => [
-    namespacedName(splitNamespacedName(fleet.key).namespace, infrastructureName(fleet)),
-  ])
-  const scopeOf = (ns: string, account: string) => fleetsByAccount.lookup(namespacedName(ns, account))[0]?.key
-
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
+  let isSynced = false
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
@@ -113,6 +108,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
+  /** Names of two Gateways may lead to one service account; it is the Gateway's that the account belongs to. */
+  const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
+    if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
+    const owner = owned.get('ServiceAccount', namespacedName(ns, account))?.owner
+    return owner && fleets.get(owner.gateway)?.uid === owner.uid ? owner.gateway : undefined
+  }
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -122,10 +123,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tokenAudience,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
   }
+  const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
     owned,
-    applier: new KubernetesApplier({ client: api, owned, logger }),
+    applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
     ownershipOf: (gateway) => {
@@ -142,7 +144,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
   })
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
-  let isSynced = false
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
     if (isLeader) {
@@ -183,6 +184,17 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createProcessMetrics(),
       ...createCollectionMetrics(() => scheduler.statistics()),
       ...createXdsMetrics(xds.counters),
+      ...createClusterMetrics({
+        provider,
+        writer,
+        provisioner,
+        applier,
+        election,
+        reviewer,
+        certificate,
+        peers,
+        clock,
+      }),
     ],
     collections: scheduler,
     logger,
