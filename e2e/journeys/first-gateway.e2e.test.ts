@@ -112,8 +112,10 @@ spec:
       namespace,
     )
     address = await programmedAddress('ack-gateway', namespace)
-    const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
-    expect(deployment['status'].readyReplicas).toBeGreaterThan(0)
+    await eventually('a ready proxy', 10_000, async () => {
+      const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
+      return deployment['status'].readyReplicas > 0
+    })
     const service = await soleInfrastructureOf('service', 'ack-gateway', namespace)
     expect(service['spec']).toMatchObject({ type: 'LoadBalancer', ports: [{ port: 80, protocol: 'TCP' }] })
   })
@@ -205,6 +207,34 @@ backendRefs: [${backendRef('backend', 1)}]`)
       namespace,
     )
     expect(from).toBe('Same Same')
+  })
+
+  test('6 lets its owner decide about the Deployment, the Service and an autoscaler', async () => {
+    await apply(
+      `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: proxies}
+data:
+  minReplicas: "1"
+  maxReplicas: "3"
+  targetCPUUtilization: "70"
+  cpuRequest: 60m
+  serviceAnnotations: 'example.com/scheme: internal'
+`,
+      namespace,
+    )
+    const infrastructure = { parametersRef: { group: '', kind: 'ConfigMap', name: 'proxies' } }
+    const patch = JSON.stringify({ spec: { infrastructure } })
+    await kubectl(['-n', namespace, 'patch', 'gateway', 'ack-gateway', '--type=merge', '-p', patch])
+    await eventually('the autoscaler', 15_000, async () => {
+      const [scaler] = await infrastructureOf('hpa', 'ack-gateway', namespace)
+      return scaler?.['spec'].maxReplicas === 3
+    })
+    const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
+    expect(deployment['spec'].template.spec.containers[0].resources.requests.cpu).toBe('60m')
+    const service = await soleInfrastructureOf('service', 'ack-gateway', namespace)
+    expect(service.metadata.annotations).toMatchObject({ 'example.com/scheme': 'internal' })
   })
 
   test('answers 404 for a host that no route has', async () => {

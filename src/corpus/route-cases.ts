@@ -338,7 +338,7 @@ export const routeCases: readonly BadCase[] = [
   ),
   filterCase(
     'filter-cors',
-    'CORS, which is not there yet, with a pattern as origin',
+    'CORS with a pattern as origin',
     { type: 'CORS', cors: { allowOrigins: ['https://(.*)'] } },
     refusedBySchema('is not an origin'),
   ),

@@ -1,5 +1,11 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import { type BackendIdentity, type BackendKey, type BackendProtocol, backendKey } from '../graph/backend.ts'
+import {
+  type BackendIdentity,
+  type BackendKey,
+  type BackendProtocol,
+  type BackendTarget,
+  backendKey,
+} from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
 
@@ -13,9 +19,12 @@ import type { BucketCount } from './bucket-expression.ts'
  * reordering rules cannot send a request to another rule's Service.
  */
 export function clusterName({ target, protocol }: BackendIdentity): string {
-  const { group, kind, namespace, name, port } = target
-  const kindPath = group === '' ? kind : `${group}/${kind}`
-  return `${kindPath}/${namespace}/${name}/${port}/${protocol}`
+  return `${backendPath(target)}/${protocol}`
+}
+
+/** "Service/shop/cart/80": what a backendRef names. */
+export function backendPath({ group, kind, namespace, name, port }: BackendTarget): string {
+  return `${group === '' ? kind : `${group}/${kind}`}/${namespace}/${name}/${port}`
 }
 
 /** The reverse of {@link clusterName}. */
@@ -53,7 +62,7 @@ export function listenerName({ port, protocol }: Pick<ListenerNode, 'port' | 'pr
 /**
  * The cluster that the connections of a TCP or TLS listener, or the datagrams of a UDP listener, go to. It belongs
  * to the listener, because which backends it leads to, and with what weights, is a matter of its
- * endpoints: an edit of a route never changes a filter chain (ADR 6).
+ * endpoints: an edit of a route never changes a filter chain (ADR 7).
  * @param serverName of a TLS listener's chain; "" for every name
  */
 export function streamClusterName(

@@ -1,9 +1,11 @@
 import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteRuleNode } from '../graph/route-rule.ts'
-import { buildDuration } from './any.ts'
+import { buildCorsPolicy, corsFilter } from './filters/cors.ts'
+import { buildSession, statefulSessionFilter } from './filters/stateful-session.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
+import { buildTries } from './retry-policy.ts'
 import { buildFraction, wholeShare } from './route-match.ts'
 import type { ChangePlan, MirrorPlan, SharePlan } from './route-plan.ts'
 
@@ -29,6 +31,17 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
   }
 }
 
+/** What a Route asks of the filters of its connection manager; nothing where it asks nothing. */
+function buildFilterConfigs({ cors, session }: Pick<ChangePlan, 'cors' | 'session'>): Route {
+  if (cors === undefined && session === undefined) return {}
+  return {
+    typedPerFilterConfig: {
+      ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
+      ...(session && { [statefulSessionFilter.name]: buildSession(session) }),
+    },
+  }
+}
+
 /** Sends everything that a Route matches to one cluster. */
 export function buildSingleAction(
   share: SharePlan & { readonly cluster: string },
@@ -44,6 +57,7 @@ export function buildSingleAction(
       ...(changes.host !== undefined && { hostRewriteLiteral: changes.host }),
     },
     ...buildHeaderFields(changes),
+    ...buildFilterConfigs(changes),
   }
 }
 
@@ -77,6 +91,7 @@ export function buildWeightedAction(
       }),
       ...buildCommonAction(common, rule, match, wholeInterval),
     },
+    ...buildFilterConfigs(common),
   }
 }
 
@@ -87,7 +102,7 @@ function buildCommonAction(
   interval: Interval,
 ): RouteAction {
   return {
-    ...buildTimeouts(rule),
+    ...buildTries(rule),
     ...buildPathRewrite(path && planPathChange(path, match)),
     requestMirrorPolicies: mirrors.flatMap((mirror) => buildMirror(mirror, interval)),
   }
@@ -106,21 +121,4 @@ function buildMirror(
   // A copy should look like the original: without this its Host would end in "-shadow".
   const policy = { cluster, disableShadowHostSuffixAppend: true }
   return [end >= to ? policy : { ...policy, runtimeFraction: buildFraction(end) }]
-}
-
-/** Beyond this the connection manager's limit for idle streams would end a request before its own limit. */
-const idleLimit = 300_000
-
-/**
- * Envoy's default of 15 s would cut long answers that nobody asked to limit. There are no retries, so
- * that the limit of one try is a limit of the whole.
- */
-function buildTimeouts({ requestTimeout, backendRequestTimeout }: RouteRuleNode): RouteAction {
-  const limits = [requestTimeout ?? 0, backendRequestTimeout ?? 0].filter((limit) => limit > 0)
-  const timeout = limits.length === 0 ? 0 : Math.min(...limits)
-  const unlimited = requestTimeout === 0 && timeout === 0
-  return {
-    timeout: buildDuration(timeout),
-    ...((unlimited || timeout > idleLimit) && { idleTimeout: buildDuration(timeout) }),
-  }
 }

@@ -8,6 +8,7 @@ import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
+import { isStreamRoute } from '../graph/stream-owner.ts'
 import { clusterName, tableName } from './names.ts'
 import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
 
@@ -75,7 +76,7 @@ export function buildFragment(
   portHostnames: PortHostnames,
 ): RouteFragment | undefined {
   const listener = reads.get(listeners, key)
-  if (!listener) return undefined
+  if (!listener || isStreamRoute(route)) return undefined
   const { table, hostname } = listener
   const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
   const owned = compactList(hostnames.filter((h) => findOwner(claims, h.hostname) === hostname))
@@ -91,7 +92,7 @@ export function buildFragment(
 }
 
 /** The listener on a port to which a hostname belongs: the most specific one that covers it. */
-function findOwner(claims: readonly string[], hostname: string): string | undefined {
+export function findOwner(claims: readonly string[], hostname: string): string | undefined {
   return claims.find((claim) => intersectHostname(claim, hostname) === hostname)
 }
 

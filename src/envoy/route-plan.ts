@@ -1,10 +1,12 @@
 import type {
+  HTTPCORSFilter,
   HTTPHeaderFilter,
   HTTPPathModifier,
   HTTPRequestRedirectFilter,
 } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
 import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
+import type { SessionNode } from '../graph/session.ts'
 import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
 import { clusterName } from './names.ts'
 
@@ -21,6 +23,8 @@ export interface ChangePlan {
   readonly request: HeaderMutations
   readonly response: HeaderMutations
   readonly mirrors: readonly MirrorPlan[]
+  readonly cors: HTTPCORSFilter | undefined
+  readonly session: SessionNode | undefined
 }
 
 /** Where a share of a rule's requests goes. */
@@ -36,6 +40,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   let redirect: HTTPRequestRedirectFilter | undefined
   let host: string | undefined
   let path: HTTPPathModifier | undefined
+  let cors: HTTPCORSFilter | undefined
   const request: HTTPHeaderFilter[] = []
   const response: HTTPHeaderFilter[] = []
   const mirrors: MirrorPlan[] = []
@@ -47,6 +52,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     }
     const { filter } = resolved
     if (filter.type === 'RequestRedirect') redirect = filter.requestRedirect
+    else if (filter.type === 'CORS') cors = filter.cors
     else if (filter.type === 'URLRewrite') {
       host = filter.urlRewrite.hostname ?? host
       path = filter.urlRewrite.path ?? path
@@ -62,6 +68,8 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     request: foldHeaderFilters(request),
     response: foldHeaderFilters(response),
     mirrors,
+    cors,
+    session: undefined,
   }
 }
 
@@ -71,9 +79,10 @@ export function planShares(rule: RouteRuleNode): SharePlan[] {
   let failing = 0
   for (const { backend, weight, filters } of rule.backendRefs) {
     if (weight <= 0) continue
-    if (backend)
-      shares.push({ weight, cluster: clusterName(backend), changes: planChanges([...rule.filters, ...filters]) })
-    else failing += weight
+    if (backend) {
+      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session }
+      shares.push({ weight, cluster: clusterName(backend), changes })
+    } else failing += weight
   }
   if (failing > 0 && shares.length > 0) shares.push({ weight: failing, cluster: undefined, changes: planChanges([]) })
   return shares

@@ -6,11 +6,16 @@ import { isReferencePermitted, type ReferenceGrantIndex } from './reference-gran
 import type { RouteKindName } from './route.ts'
 
 /** @param namespace of the route, where the reference names none */
-export function keyOfReference(ref: BackendObjectReference, namespace: string): BackendKey {
+export function keyOfReference(
+  ref: BackendObjectReference,
+  namespace: string,
+  transport: 'TCP' | 'UDP' = 'TCP',
+): BackendKey {
   const { group, kind, name } = ref
   // A Backend has the ports of its endpoints; one written beside it must not make another cluster.
   const port = group === '' && kind === 'Service' ? (ref.port ?? 0) : 0
-  return backendKey({ group, kind, namespace: ref.namespace ?? namespace, name, port })
+  const target = { group, kind, namespace: ref.namespace ?? namespace, name, port }
+  return backendKey(transport === 'UDP' ? { ...target, transport } : target)
 }
 
 export interface BackendReferenceContext {
@@ -39,7 +44,7 @@ export function resolveBackendReference(
     const message = `${ref.kind} "${to.namespace}/${ref.name}" may not be referred to from namespace ${namespace}: add a ReferenceGrant in namespace ${to.namespace} from ${kind} in ${namespace} to ${ref.kind}`
     return { problem: { on: 'ResolvedRefs', reason: 'RefNotPermitted', message } }
   }
-  const backend = reads.get(backends, keyOfReference(ref, namespace))
+  const backend = reads.get(backends, keyOfReference(ref, namespace, kind === 'UDPRoute' ? 'UDP' : 'TCP'))
   if (backend?.state === 'resolved') return { backend }
   // Every reference of a route is in the index that backends are made from, and what is not resolved says why.
   return {

@@ -15,20 +15,25 @@ export interface BackendTarget {
   readonly name: string
   /** Port of the Service; 0 where the kind has none of its own (Backend). */
   readonly port: number
+  /** A Service may have one port for each; TCP unless given. */
+  readonly transport?: 'UDP'
 }
 
-/** The canonical text of a target: "group/kind/namespace/name/port". */
+/** The canonical text of a target: "group/kind/namespace/name/port", with ".udp" behind a port of UDP. */
 export type BackendKey = string & { readonly __brand: 'BackendKey' }
 
 export function backendKey(target: BackendTarget): BackendKey {
-  return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${target.port}` as BackendKey
+  const port = target.transport === 'UDP' ? `${target.port}.udp` : target.port
+  return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${port}` as BackendKey
 }
 
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
   const [group = '', kind = '', namespace = '', ...rest] = key.split('/')
   // A reference may have any name, also one with a slash, which then stands for nothing.
-  return { group, kind, namespace, name: rest.slice(0, -1).join('/'), port: Number(rest.at(-1)) }
+  const [port, transport] = (rest.at(-1) ?? '').split('.')
+  const name = rest.slice(0, -1).join('/')
+  return { group, kind, namespace, name, port: Number(port), ...(transport === 'udp' && { transport: 'UDP' }) }
 }
 
 /** How Envoy speaks to a backend. From the Service port's appProtocol (GEP-1911) or the kind of route. */
@@ -137,9 +142,11 @@ function resolveService(key: BackendKey, target: BackendTarget, { reads, service
     const message = `Service "${target.name}" is of type ExternalName, which is refused: use a Backend with an fqdn`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
   }
-  const port = (service.spec.ports ?? []).find((p) => p.port === target.port && (p.protocol ?? 'TCP') === 'TCP')
+  const port = (service.spec.ports ?? []).find(
+    (p) => p.port === target.port && (p.protocol ?? 'TCP') === (target.transport ?? 'TCP'),
+  )
   if (!port) {
-    const message = `Service "${target.name}" has no port ${target.port}`
+    const message = `Service "${target.name}" has no ${target.transport ? `${target.transport} ` : ''}port ${target.port}`
     return unresolved(key, target, 'not-found', 'BackendNotFound', message)
   }
   if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol)) {

@@ -3,11 +3,12 @@ import { parseDuration } from '../gatewayapi/duration.ts'
 import { checkHeaderChange } from '../gatewayapi/http-header.ts'
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import type { HTTPHeaderFilter, HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
-import type { HTTPBackendRef, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
+import type { HTTPBackendRef, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
-import { type BackendIdentity, identifyBackend } from './backend.ts'
+import { type BackendIdentity, backendKey, identifyBackend } from './backend.ts'
 import { type BackendReferenceContext, resolveBackendReference } from './backend-reference.ts'
 import type { Problem } from './problem.ts'
+import { resolveSession, type SessionNode, type SessionProblem } from './session.ts'
 
 /** The kinds of route whose rules match requests. */
 export type L7RouteKind = 'HTTPRoute' | 'GRPCRoute'
@@ -42,6 +43,16 @@ export interface RouteMatchNode {
   readonly rank: MatchRank
 }
 
+/** When a request is tried again. */
+export interface RouteRetry {
+  /** Tries after the first one: at least one. */
+  readonly attempts: number
+  /** Status codes that are tried again; failed connections always are. */
+  readonly codes: readonly number[]
+  /** Base interval between tries in milliseconds; undefined = not given. */
+  readonly backoff: number | undefined
+}
+
 /** A rule of an HTTPRoute or GRPCRoute. */
 export interface RouteRuleNode {
   /** Position in spec.rules: names the field in messages; never part of an Envoy name. */
@@ -54,6 +65,10 @@ export interface RouteRuleNode {
   /** Milliseconds; 0 = no limit; undefined = not given. */
   readonly requestTimeout: number | undefined
   readonly backendRequestTimeout: number | undefined
+  /** undefined: nothing is tried again. */
+  readonly retry: RouteRetry | undefined
+  /** undefined: any endpoint gets any request. */
+  readonly session: SessionNode | undefined
   /** A filter that cannot be honoured: every request of the rule fails. */
   readonly broken: boolean
   /** The status of requests that no backend can get; Envoy makes UNAVAILABLE of 503 for gRPC requests. */
@@ -73,6 +88,7 @@ export interface RulePlace {
   readonly kind: L7RouteKind
   /** Of the route. */
   readonly namespace: string
+  readonly name: string
   /** Position in spec.rules. */
   readonly index: number
   readonly context: RuleContext
@@ -92,11 +108,7 @@ export class RuleResolver {
   resolve(rule: RuleSpec, matches: readonly RouteMatchNode[]): RouteRuleNode {
     const filters = this.#resolveFilters(rule.filters ?? none, 'filters')
     const backendRefs = (rule.backendRefs ?? []).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
-    for (const field of ['retry', 'sessionPersistence'] as const) {
-      if (rule[field] === undefined) continue
-      const message = `${field} is not supported and has no effect: remove it`
-      this.report('PartiallyInvalid', 'UnsupportedValue', message, field)
-    }
+    this.#checkRedirect(rule)
     return {
       index: this.#place.index,
       name: rule.name,
@@ -105,6 +117,8 @@ export class RuleResolver {
       backendRefs: compactList(backendRefs),
       requestTimeout: milliseconds(rule.timeouts?.request),
       backendRequestTimeout: milliseconds(rule.timeouts?.backendRequest),
+      retry: resolveRetry(rule.retry),
+      session: this.#resolveSession(rule, backendRefs),
       broken: this.#broken,
       failureStatus: failures[this.#place.kind].status,
     }
@@ -128,7 +142,7 @@ export class RuleResolver {
           `filter ${kind} "${name}" of group "${group}" is not supported`,
           path,
         )
-      } else if (filter.type === 'CORS' || filter.type === 'ExternalAuth')
+      } else if (filter.type === 'ExternalAuth')
         this.#break('PartiallyInvalid', 'UnsupportedValue', `filter ${filter.type} is not supported`, path)
       else {
         if (filter.type === 'RequestHeaderModifier')
@@ -156,6 +170,34 @@ export class RuleResolver {
         if (message) this.report('PartiallyInvalid', 'UnsupportedValue', message, `${field}.${kind}[${index}]`)
       }
     }
+  }
+
+  /** Envoy redirects before it looks at the origin of a request. */
+  #checkRedirect({ filters = [] }: RuleSpec): void {
+    const cors = filters.findIndex((filter) => filter.type === 'CORS')
+    if (cors < 0 || !filters.some((filter) => filter.type === 'RequestRedirect')) return
+    const message =
+      'CORS has no effect beside a RequestRedirect: remove it, or move it to the rule that is redirected to'
+    this.report('PartiallyInvalid', 'UnsupportedValue', message, `filters[${cors}]`)
+  }
+
+  #resolveSession(
+    { sessionPersistence }: RuleSpec,
+    backendRefs: readonly ResolvedBackendRef[],
+  ): SessionNode | undefined {
+    if (sessionPersistence === undefined) return undefined
+    const { kind, namespace, name } = this.#place
+    const report = ({ field, message }: SessionProblem) =>
+      this.report('PartiallyInvalid', 'UnsupportedValue', message, `sessionPersistence.${field}`)
+    const targets = backendRefs.flatMap(({ backend }) => (backend ? [backendKey(backend.target)] : [])).sort()
+    const session = resolveSession(sessionPersistence, [kind, namespace, name, ...targets].join('\n'), report)
+    const used = backendRefs.filter(({ backend, weight }) => backend && weight > 0)
+    if (session.type === 'header' && used.length > 1) {
+      const message =
+        'a session by header holds within one backend alone, and requests are shared among several: use a cookie'
+      report({ field: 'type', message })
+    }
+    return session
   }
 
   #resolveMirror(mirror: HTTPRequestMirrorFilter, field: string): ResolvedFilter {
@@ -194,6 +236,12 @@ const failures = {
   HTTPRoute: { status: 500, told: 'requests are answered with 500' },
   GRPCRoute: { status: 503, told: 'requests fail with UNAVAILABLE' },
 } as const
+
+function resolveRetry(retry: HTTPRouteRetry | undefined): RouteRetry | undefined {
+  if (retry === undefined || retry.attempts === 0) return undefined
+  const { attempts, codes = [], backoff } = retry
+  return { attempts, codes: compactList(codes), backoff: milliseconds(backoff) }
+}
 
 function milliseconds(duration: string | undefined): number | undefined {
   return duration === undefined ? undefined : parseDuration(duration)

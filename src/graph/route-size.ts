@@ -1,5 +1,5 @@
 import type { GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
-import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { HTTPCORSFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 
 /**
@@ -21,13 +21,17 @@ export function estimateRouteSize({ spec }: HTTPRoute | GRPCRoute): number {
   return perHost * Math.max(1, spec.hostnames?.length ?? 0)
 }
 
-function sizeOfRule({ matches = [], filters = [], backendRefs = [] }: HTTPRouteRule | GRPCRouteRule): number {
-  const own = sizeOfFilters(filters)
+function sizeOfRule(rule: HTTPRouteRule | GRPCRouteRule): number {
+  const { matches = [], filters = [], backendRefs = [] } = rule
+  const codes = 'retry' in rule ? (rule.retry?.codes?.length ?? 0) : 0
+  const own = sizeOfFilters(filters) + codes * 2
   // Each backend does to its share what the rule does, and then what it does itself.
   const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
+  // A session among several backends has a Route for each of them beside the one that divides.
+  const copies = rule.sessionPersistence === undefined ? 1 : 2
   const action = Math.max(
     own,
-    shares.reduce((sum, size) => sum + size, 0),
+    shares.reduce((sum, size) => sum + copies * size, 0),
   )
   return (matches.length === 0 ? [{}] : matches).reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
 }
@@ -48,12 +52,19 @@ function sizeOfFilters(filters: readonly HTTPRouteFilter[]): number {
 function sizeOfFilter(filter: HTTPRouteFilter): number {
   if (filter.type === 'URLRewrite') return sizeOfPath(filter.urlRewrite)
   if (filter.type === 'RequestRedirect') return sizeOfPath(filter.requestRedirect)
+  if (filter.type === 'CORS') return sizeOfCors(filter.cors)
   if (filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier') return 0
   const modifier =
     filter.type === 'RequestHeaderModifier' ? filter.requestHeaderModifier : filter.responseHeaderModifier
   const { set = [], add = [], remove = [] } = modifier
   const written = [...set, ...add].reduce((sum, { name, value }) => sum + overhead + name.length + value.length, 0)
   return remove.reduce((sum, name) => sum + name.length, written)
+}
+
+/** Twice, because a match of a method has its preflights beside it. */
+function sizeOfCors({ allowOrigins = [], allowHeaders = [], exposeHeaders = [] }: HTTPCORSFilter): number {
+  const origins = allowOrigins.reduce((sum, origin) => sum + overhead + origin.length, 0)
+  return 2 * [...allowHeaders, ...exposeHeaders].reduce((sum, name) => sum + name.length, origins)
 }
 
 interface PathChanging {

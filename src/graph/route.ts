@@ -3,13 +3,14 @@ import type { ObjectMeta } from '../gatewayapi/objects/object-meta.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { L7RouteNode } from './l7-route.ts'
 import type { Problem } from './problem.ts'
+import type { StreamRouteNode } from './stream-route.ts'
 
 /** The kinds of route, in the order in which they are listed. */
-export const routeKinds = ['HTTPRoute', 'GRPCRoute'] as const
+export const routeKinds = ['HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute'] as const
 export type RouteKindName = (typeof routeKinds)[number]
 
 /** A route of any kind: narrow by `kind`. */
-export type RouteNode = L7RouteNode
+export type RouteNode = L7RouteNode | StreamRouteNode
 
 /** What is the same for routes of every kind: all that attachment and statuses look at. */
 export interface RouteBase {

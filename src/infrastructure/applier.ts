@@ -1,5 +1,9 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { Problem } from '../graph/problem.ts'
 import type { InfrastructureKind, Manifest } from './manifest.ts'
+
+/** What keeps a Gateway from having what it needs. */
+export type InfrastructureProblem = Problem
 
 /** Says which object, and which very one. */
 export interface ObjectIdentity {

@@ -1,5 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import type { GatewayNode } from '../graph/gateway.ts'
+import { type GatewayNode, listListeners } from '../graph/gateway.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyParameters } from '../graph/proxy-parameters.ts'
 
@@ -17,6 +17,8 @@ export interface ProxyFleet {
   readonly key: NamespacedName
   /** Of the Gateway; '' where nobody has given it one. */
   readonly uid: string
+  /** Somebody has deleted the Gateway, and finalizers still hold it. */
+  readonly isDeleting: boolean
   readonly className: string
   /** Listener ports that something may be served on, ascending. */
   readonly ports: readonly number[]
@@ -38,7 +40,7 @@ export interface ProxyFleet {
 
 /** There is one for every Gateway of ours, so that what runs goes only with it. */
 export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
-  const listens = listListens(gateway.listeners.filter((l) => l.verdict !== 'rejected'))
+  const listens = listListens(listListeners(gateway).filter((l) => l.verdict !== 'rejected'))
   const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
   const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>
@@ -48,6 +50,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   return {
     key: gateway.key,
     uid: metadata.uid ?? '',
+    isDeleting: metadata.deletionTimestamp !== undefined,
     className: spec.gatewayClassName,
     ports: [...new Set(listens.map((l) => l.port))],
     listens,

@@ -1,5 +1,6 @@
 import { compactList } from '../base/compact-list.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
+import type { Problem } from '../graph/problem.ts'
 import type { Refusal } from '../graph/programming.ts'
 import type { RouteBase } from '../graph/route.ts'
 import type { RouteParentNode } from '../graph/route-attachment.ts'
@@ -34,20 +35,27 @@ const rules: readonly ConditionRule[] = [
     optional: true,
   },
   {
-    // Not of the specification: told only when a proxy refused what the route is part of.
+    // Not of the specification: told only when a proxy refused what the route is part of, or another route goes first.
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: '' },
-    rank: ['Invalid'],
+    rank: ['Invalid', 'Conflicted'],
     optional: true,
   },
 ]
+
+export interface RouteStatusOptions {
+  readonly controllerName: string
+  /** What proxies refused of the route. */
+  readonly refusals?: readonly Refusal[]
+  /** What is known of a parent beside its own problems. */
+  readonly problemsOf?: (parent: RouteParentNode) => readonly Problem[]
+}
 
 /** Status of a route towards each parent that is ours, in the order of its parentRefs. */
 export function deriveRouteStatus(
   route: RouteBase,
   parents: readonly RouteParentNode[],
-  controllerName: string,
-  refusals: readonly Refusal[] = [],
+  { controllerName, refusals = [], problemsOf }: RouteStatusOptions,
 ): RouteStatus | undefined {
   if (parents.length === 0) return undefined
   const generation = route.source.metadata.generation ?? 0
@@ -59,7 +67,7 @@ export function deriveRouteStatus(
   for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
     const parentRef = refs[parent.index]
     if (!parentRef) continue
-    const problems = [...parent.problems, ...route.problems, ...refused]
+    const problems = [...parent.problems, ...route.problems, ...refused, ...(problemsOf?.(parent) ?? [])]
     const conditions = buildConditions(rules, problems, generation, withPaths)
     statuses.push({ parentRef, controllerName, conditions })
   }

@@ -1,5 +1,11 @@
 import type { Clock } from '../base/clock.ts'
-import { type ApiClient, ApiError, type ApiRequest, type ApiWatchRequest } from '../providers/kubernetes/api-client.ts'
+import {
+  type ApiClient,
+  ApiError,
+  type ApiErrorCause,
+  type ApiRequest,
+  type ApiWatchRequest,
+} from '../providers/kubernetes/api-client.ts'
 import type { FakeApi } from './fake-api.ts'
 
 interface Exchange {
@@ -126,8 +132,13 @@ export class FakeApiClient implements ApiClient {
 }
 
 function refusal(status: number, text: string, retryAfter: number | undefined): ApiError {
-  const { message, reason } = parse(text) as { message: string; reason: string }
-  return new ApiError('http', `${status} ${reason}: ${message}`, { status, reason, retryAfter })
+  const { message, reason, details } = parse(text) as {
+    message: string
+    reason: string
+    details?: { causes?: readonly ApiErrorCause[] }
+  }
+  const causes = details?.causes ?? []
+  return new ApiError('http', `${status} ${reason}: ${message}`, { status, reason, retryAfter, causes })
 }
 
 function parse(text: string): unknown {

@@ -1,3 +1,5 @@
+import type { ApiErrorCause } from '../providers/kubernetes/api-client.ts'
+
 /** One request, whichever way it came. */
 export interface FakeRequest {
   readonly method: string
@@ -31,8 +33,16 @@ export interface FakeAnswer {
 }
 
 /** The Status object of a request that failed. */
-export function refuse(status: number, reason: string, message: string, retryAfter?: number): FakeAnswer {
-  const body = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, reason, code: status }
+export function refuse(
+  status: number,
+  reason: string,
+  message: string,
+  retryAfter?: number,
+  causes?: readonly ApiErrorCause[],
+): FakeAnswer {
+  const details = causes && { causes }
+  const head = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure' }
+  const body = { ...head, message, reason, code: status, ...(details && { details }) }
   return { status, body, retryAfter }
 }
 

@@ -80,6 +80,21 @@ export function recordOwner(owners: Owners, manager: string, before: unknown, af
   for (const path of old.keys()) if (!now.has(path)) for (const paths of owners.values()) paths.delete(path)
 }
 
+/** A path as field managers write it: `.spec.ports[port=80,protocol="TCP"].name`. */
+export function formatOwnedPath(path: string): string {
+  const steps = JSON.parse(path) as string[]
+  return steps
+    .map((step, index) => {
+      const keys = listKeys[steps[index - 1] ?? '']
+      if (!step.startsWith('[') || keys === undefined) return `.${step}`
+      const values = step.slice(1, -1).split(',')
+      const pairs = keys.flatMap((key, at) => (values[at] === '' ? [] : [[key, values[at] as string] as const]))
+      const text = pairs.map(([key, value]) => `${key}=${/[pP]ort$/.test(key) ? value : JSON.stringify(value)}`)
+      return `[${text.sort().join(',')}]`
+    })
+    .join('')
+}
+
 function listLeaves(value: unknown): Leaves {
   const leaves: Leaves = new Map()
   const visit = (at: unknown, steps: readonly string[]): void => {

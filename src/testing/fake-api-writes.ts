@@ -1,6 +1,6 @@
 import type { FakeAnswer, FakeRequest } from './fake-api-connection.ts'
 import { refuse } from './fake-api-connection.ts'
-import { applyByManager, applyMergePatch, type Owners, recordOwner } from './fake-api-patch.ts'
+import { applyByManager, applyMergePatch, formatOwnedPath, type Owners, recordOwner } from './fake-api-patch.ts'
 import type { FakeApiStore, FakeMetadata, FakeObject, FakeTable } from './fake-api-store.ts'
 
 /** Which object a write is about. */
@@ -101,8 +101,13 @@ export class FakeApiWrites {
       query.get('force') === 'true',
     )
     if (conflicts.length > 0) {
-      const list = conflicts.map((conflict) => `conflict with "${conflict.manager}": ${conflict.path}`).join('\n')
-      return refuse(409, 'Conflict', `Apply failed with ${conflicts.length} conflicts: ${list}`)
+      const causes = conflicts.map(({ manager: other, path }) => ({
+        reason: 'FieldManagerConflict',
+        message: `conflict with "${other}" using ${body.apiVersion}`,
+        field: formatOwnedPath(path),
+      }))
+      const list = causes.map((cause) => `${cause.message}: ${cause.field}`).join('\n')
+      return refuse(409, 'Conflict', `Apply failed with ${conflicts.length} conflicts: ${list}`, undefined, causes)
     }
     const merged = object as FakeObject
     if (current !== undefined) {

@@ -26,6 +26,7 @@ export const testOptions: InfrastructureOptions = {
 export const testFleet: ProxyFleet = {
   key: 'shop/edge' as NamespacedName,
   uid: '5f1c3f0e-0000-4000-8000-000000000001',
+  isDeleting: false,
   className: 'gatewright',
   ports: [80],
   listens: [{ port: 80, transport: 'TCP', protocol: 'http' }],

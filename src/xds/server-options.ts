@@ -33,6 +33,16 @@ export interface XdsTls {
   readonly clientCa?: string
 }
 
+/**
+ * TLS that changes while the server runs. The provider calls the listener after `current` has changed; the server
+ * uses it for handshakes from then on. Whether clients need a certificate is decided once.
+ */
+export interface XdsTlsProvider {
+  current(): XdsTls
+  /** @returns ends the subscription */
+  subscribe(listener: () => void): () => void
+}
+
 export interface XdsServerOptions {
   /** The server makes the sources `xds.acks` and `xds.streams` in it. */
   readonly scheduler: XdsScheduler
@@ -40,7 +50,8 @@ export interface XdsServerOptions {
   readonly authenticator: Authenticator
   readonly logger: Logger
   readonly clock: Clock
-  readonly tls?: XdsTls
+  /** TLS 1.3. Plaintext unless given, which is for local sockets. */
+  readonly tls?: XdsTls | XdsTlsProvider
   /** Whether a caller is another replica of this control plane, which may hear the acks; nobody may unless given. */
   readonly isReplica?: (peer: Peer) => Promise<boolean>
   /** What to send instead of a refused resource, e.g. a table whose bad virtual host answers 500. */

@@ -55,6 +55,11 @@ export class KubernetesApplier implements Applier {
     this.#options = options
   }
 
+  /** Gateways whose objects we remember something of. */
+  get remembered(): number {
+    return this.#memories.size
+  }
+
   async apply(manifest: Manifest, onlyCreate = false): Promise<ApplyResult> {
     const wanted = contentVersion(JSON.stringify(manifest))
     const known = this.#options.owned.get(manifest.kind, keyOf(manifest))

@@ -2,13 +2,13 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
-import type { Problem } from '../../graph/problem.ts'
-import type { Applier } from '../../infrastructure/applier.ts'
+import type { Applier, InfrastructureProblem } from '../../infrastructure/applier.ts'
 import type { InfrastructureOptions } from '../../infrastructure/infrastructure-options.ts'
 import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
 import { ApiError } from './api-client.ts'
+import { type BackoffRange, chooseBackoff } from './backoff.ts'
 import type { OwnedObjects } from './owned-objects.ts'
 
 /** Certificates (PEM) that proxies trust the control plane by. */
@@ -31,7 +31,7 @@ export interface ProvisionerOptions {
    */
   readonly ownershipOf: (gateway: NamespacedName) => 'foreign' | 'unknown'
   /** Told what keeps a Gateway from having what it needs; an empty list when nothing does any more. */
-  readonly onProblems: (gateway: NamespacedName, problems: readonly Problem[]) => void
+  readonly onProblems: (gateway: NamespacedName, problems: readonly InfrastructureProblem[]) => void
   readonly clock: Clock
   readonly logger: Logger
   /** 0 to 1, as Math.random. */
@@ -46,12 +46,9 @@ export interface ProvisionerCounters {
 }
 
 /** Milliseconds. */
-const timing = {
-  firstBackoff: 500,
-  longestBackoff: 60_000,
-  /** Before something is tried again that somebody has to put right: nobody tells us when. */
-  refused: 30_000,
-} as const
+const backoff: BackoffRange = { base: 1000, max: 60_000 }
+/** Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds. */
+const refusedPause = 30_000
 
 /** Gateways that are worked on at the same time. */
 const maxRunning = 4
@@ -71,6 +68,7 @@ interface Work {
  */
 export class Provisioner {
   readonly #options: ProvisionerOptions
+  readonly #random: () => number
   readonly #work = new Map<NamespacedName, Work>()
   readonly #troubled = new Set<NamespacedName>()
   readonly #unsubscribe: (() => void)[] = []
@@ -81,6 +79,7 @@ export class Provisioner {
 
   constructor(options: ProvisionerOptions) {
     this.#options = options
+    this.#random = options.random ?? Math.random
   }
 
   /** Gateways that wait for something to be done, or for another try. */
@@ -163,7 +162,7 @@ export class Provisioner {
       const problems = await this.#reconcile(gateway)
       work.failures = 0
       this.#report(gateway, problems)
-      if (problems.length > 0) pause = this.#spread(timing.refused)
+      if (problems.length > 0) pause = this.#spread(refusedPause)
     } catch (error) {
       this.counters.failures++
       work.failures++
@@ -183,10 +182,11 @@ export class Provisioner {
   }
 
   /** @returns what somebody has to put right */
-  async #reconcile(gateway: NamespacedName): Promise<readonly Problem[]> {
+  async #reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
     const { fleets, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
-    if (fleet?.isHeld) return []
+    // What is made for a Gateway that is being deleted would only be in its way.
+    if (fleet?.isHeld || fleet?.isDeleting) return []
     if (!fleet) {
       // Objects of a Gateway that is gone are the garbage collector's.
       if (ownershipOf(gateway) === 'foreign') await this.#removeAll(gateway)
@@ -198,7 +198,7 @@ export class Provisioner {
     const manifests = renderInfrastructure({ fleet, options, trustBundle })
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
-    const problems: Problem[] = []
+    const problems: InfrastructureProblem[] = []
     for (const manifest of manifests) {
       if (!this.#isActive) return problems
       const result = await applier.apply(manifest, onlyCreate)
@@ -225,21 +225,20 @@ export class Provisioner {
       if (!object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
   }
 
-  #report(gateway: NamespacedName, problems: readonly Problem[]): void {
+  #report(gateway: NamespacedName, problems: readonly InfrastructureProblem[]): void {
     if (problems.length === 0 && !this.#troubled.delete(gateway)) return
     if (problems.length > 0) this.#troubled.add(gateway)
     this.#options.onProblems(gateway, problems)
   }
 
   #chooseBackoff(failures: number, error: unknown): number {
-    const longest = Math.min(timing.firstBackoff * 2 ** (failures - 1), timing.longestBackoff)
     const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    return Math.max(this.#spread(longest), Math.min(asked, timing.longestBackoff))
+    return Math.max(chooseBackoff(failures, backoff, this.#random), Math.min(asked, backoff.max))
   }
 
   /** Somewhere in the second half, so that those who failed together do not come back together. */
   #spread(milliseconds: number): number {
-    return (milliseconds * (1 + (this.#options.random ?? Math.random)())) / 2
+    return (milliseconds * (1 + this.#random())) / 2
   }
 }
 
