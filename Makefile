@@ -27,7 +27,7 @@ SOURCES := $(shell find src \( -path src/gen -o -path src/testing \) -prune -o -
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packages, stock Envoy
@@ -112,6 +112,10 @@ e2e-down: ## Take the cluster down
 .PHONY: conformance
 conformance: ## The official conformance suite on the cluster of e2e-up (RUN=TestName,... PROFILES=GATEWAY-HTTP,...)
 	@e2e/with-cluster.sh node e2e/conformance/run.ts
+
+.PHONY: bench-cluster
+bench-cluster: e2e-up ## Print what the control plane costs in a cluster (ROUTES=5000 SECONDS=60)
+	@e2e/with-cluster.sh node e2e/scale/bench.ts
 
 .PHONY: install-yaml
 install-yaml: ## The chart as one file for kubectl: dist/install.yaml (VALUES='--set image.repository=... ')

@@ -1,8 +1,10 @@
-/** The chart: what it renders, what it refuses, and that it asks for no right too many. Needs Helm, no cluster. */
+/** The chart: what it renders, what it refuses, and that it asks for no right too many. */
 
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { runCommand } from './testing/command.ts'
+import { systemNamespace } from './testing/gateway.ts'
+import { kubectl } from './testing/kubectl.ts'
 
 const chart = new URL('../charts/gatewright', import.meta.url).pathname
 
@@ -153,6 +155,14 @@ describe('The chart', () => {
     ['half of a reference to parameters', 'gatewayClass={"parameters":{"name":"p"}}', 'namespace'],
   ])('refuses %s', async (_title, value, message) => {
     await expect(render(value)).rejects.toThrow(message)
+  })
+
+  test('17 is one file for kubectl, too, which the API server takes', async () => {
+    const text = await helm('template', 'gatewright', chart, '--namespace', systemNamespace)
+    const args = ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '-f', '-']
+    const said = await kubectl(args, { input: text })
+    expect(said).toContain('deployment.apps/gatewright')
+    expect(said).toContain('gatewayclass.gateway.networking.k8s.io/gatewright')
   })
 
   test('lets in proxies and nobody else to the xDS port', async () => {

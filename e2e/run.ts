@@ -37,7 +37,7 @@ let failed = false
 const began = performance.now()
 runTests('Chart', ['e2e/chart.e2e.test.ts'])
 runTests('Journeys', isSmoke ? ['e2e/journeys/first-gateway'] : ['e2e/journeys'])
-if (!isSmoke) runTests('Faults', ['e2e/faults'])
+if (!isSmoke) runTests('Faults', ['e2e/faults', 'e2e/scale'])
 runConformance()
 console.log(`\n${summary.join('\n')}\n${failed ? 'FAILED' : 'Passed'} in ${seconds(began)} s`)
 process.exitCode = failed ? 1 : 0

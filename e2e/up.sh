@@ -49,13 +49,13 @@ image() {
 
 forget_old_images() {
   ctr images ls -q | grep '^gatewright.test/gatewright:' | grep -v ":$image_tag$" |
-    xargs -r -n 1 ctr images rm >/dev/null || true
+    xargs -r -n 1 ctr --address "$run/containerd.sock" --namespace k8s.io images rm >/dev/null || true
 }
 
 install() {
   kubectl create namespace "$GATEWRIGHT_E2E_NAMESPACE" --dry-run=client -o yaml | kubectl apply -f - >/dev/null
   kubectl label --overwrite namespace "$GATEWRIGHT_E2E_NAMESPACE" pod-security.kubernetes.io/enforce=restricted >/dev/null
-  helm upgrade --install gatewright "$chart" --namespace "$GATEWRIGHT_E2E_NAMESPACE" --wait --timeout 2m \
+  helm upgrade --install gatewright "$chart" --namespace "$GATEWRIGHT_E2E_NAMESPACE" --wait --timeout 1m \
     --set image.repository="$image_repository",image.tag="$image_tag",envoy.image="$envoy_image" >/dev/null || {
     kubectl -n "$GATEWRIGHT_E2E_NAMESPACE" get pods >&2
     kubectl -n "$GATEWRIGHT_E2E_NAMESPACE" logs -l app.kubernetes.io/component=control-plane --tail 20 >&2 || true

@@ -207,6 +207,34 @@ backendRefs: [${backendRef('backend', 1)}]`)
     expect(from).toBe('Same Same')
   })
 
+  test('6 lets its owner decide about the Deployment, the Service and an autoscaler', async () => {
+    await apply(
+      `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: proxies}
+data:
+  minReplicas: "1"
+  maxReplicas: "3"
+  targetCPUUtilization: "70"
+  cpuRequest: 60m
+  serviceAnnotations: 'example.com/scheme: internal'
+`,
+      namespace,
+    )
+    const infrastructure = { parametersRef: { group: '', kind: 'ConfigMap', name: 'proxies' } }
+    const patch = JSON.stringify({ spec: { infrastructure } })
+    await kubectl(['-n', namespace, 'patch', 'gateway', 'ack-gateway', '--type=merge', '-p', patch])
+    await eventually('the autoscaler', 15_000, async () => {
+      const [scaler] = await infrastructureOf('hpa', 'ack-gateway', namespace)
+      return scaler?.['spec'].maxReplicas === 3
+    })
+    const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
+    expect(deployment['spec'].template.spec.containers[0].resources.requests.cpu).toBe('60m')
+    const service = await soleInfrastructureOf('service', 'ack-gateway', namespace)
+    expect(service.metadata.annotations).toMatchObject({ 'example.com/scheme': 'internal' })
+  })
+
   test('answers 404 for a host that no route has', async () => {
     expect((await curl(`http://${hostOf(address)}/get`, '-H', 'Host: other.example.com')).status).toBe(404)
   })

@@ -10,6 +10,7 @@ export interface LiveObject {
     readonly generation?: number
     readonly resourceVersion: string
     readonly labels?: Readonly<Record<string, string>>
+    readonly annotations?: Readonly<Record<string, string>>
     readonly creationTimestamp: string
     readonly deletionTimestamp?: string
   }
@@ -51,8 +52,9 @@ export async function createNamespace(name: string): Promise<void> {
 }
 
 /** Resolves when it is gone: what hangs on a finalizer fails the test. */
-export async function deleteNamespace(name: string): Promise<void> {
-  await kubectl(['delete', 'namespace', name, '--ignore-not-found', '--timeout=90s'], { limit: 100_000 })
+export async function deleteNamespace(name: string, limitSeconds = 90): Promise<void> {
+  const timeout = `--timeout=${limitSeconds}s`
+  await kubectl(['delete', 'namespace', name, '--ignore-not-found', timeout], { limit: (limitSeconds + 10) * 1000 })
 }
 
 export interface PortForward {
@@ -78,4 +80,9 @@ export function forwardPort(target: string, port: number, namespace: string): Pr
     child.on('exit', (status) => reject(new Error(`port-forward ended with ${status}: ${said}`)))
     child.on('error', reject)
   })
+}
+
+/** Everything that one pod has logged. */
+export async function readLogsOf(pod: string, namespace: string): Promise<string> {
+  return await kubectl(['-n', namespace, 'logs', pod, '--tail=-1'])
 }

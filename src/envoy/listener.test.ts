@@ -21,8 +21,9 @@ function certificate(name: string) {
 
 function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode {
   return {
-    key: listenerKey(gateway, name),
+    key: listenerKey({ kind: 'Gateway', key: gateway }, name),
     gateway,
+    owner: { kind: 'Gateway', key: gateway },
     index: 0,
     name,
     port: 80,
@@ -176,8 +177,8 @@ describe('an Envoy listener', () => {
     const manager = render([listener('http')], headers).listener.filter_chains[0]?.filters[0]?.typed_config ?? {}
     // OVERWRITE is Envoy's default, which protobuf may leave out.
     expect([transformation, 'OVERWRITE']).toContain(manager['server_header_transformation'] ?? 'OVERWRITE')
-    const [router] = manager['http_filters'] as [{ typed_config: { suppress_envoy_headers?: boolean } }]
-    expect(router.typed_config.suppress_envoy_headers ?? false).toBe(suppress)
+    const router = (manager['http_filters'] as { typed_config: { suppress_envoy_headers?: boolean } }[]).at(-1)
+    expect(router?.typed_config.suppress_envoy_headers ?? false).toBe(suppress)
     // An empty list would make every private address an internal one.
     expect(manager['internal_address_config']).toEqual({
       cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }],

@@ -62,7 +62,7 @@ export function listenerName({ port, protocol }: Pick<ListenerNode, 'port' | 'pr
 /**
  * The cluster that the connections of a TCP or TLS listener, or the datagrams of a UDP listener, go to. It belongs
  * to the listener, because which backends it leads to, and with what weights, is a matter of its
- * endpoints: an edit of a route never changes a filter chain (ADR 6).
+ * endpoints: an edit of a route never changes a filter chain (ADR 7).
  * @param serverName of a TLS listener's chain; "" for every name
  */
 export function streamClusterName(

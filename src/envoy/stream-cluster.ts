@@ -34,7 +34,7 @@ const nobody: LbEndpoint = { endpoint: { address: { socketAddress: { address: '2
 
 /**
  * The cluster of a place: all backends of its route, each a locality with its weight. What the route says is
- * a matter of the endpoints, so that editing it keeps connections and never changes a listener (ADR 6).
+ * a matter of the endpoints, so that editing it keeps connections and never changes a listener (ADR 7).
  */
 export function buildStreamCluster(name: string, shares: readonly StreamShare[]): Uint8Array {
   const base: Cluster = {

@@ -49,7 +49,7 @@ export const features: readonly Feature[] = [
     ['ListenerFilters', undefined, 'experimental'],
   ] as Row[]),
   ...rows('extended', '', [
-    ['ListenerSet'],
+    ['ListenerSet', 'claimed'],
     ['ClusterTrustBundle', undefined, 'experimental'],
     ['BackendTLSPolicySANValidation'],
     ['GRPCRouteNamedRouteRule', 'claimed'],

@@ -7,6 +7,7 @@ import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
 import { findShadowing } from './stream-route.ts'
 
@@ -14,6 +15,7 @@ import { findShadowing } from './stream-route.ts'
 export interface Statuses {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassStatus>
   readonly gateways: Collection<NamespacedName, GatewayStatus>
+  readonly listenerSets: Collection<NamespacedName, ListenerSetStatus>
   readonly routes: Readonly<Record<RouteKindName, Collection<NamespacedName, RouteStatus>>>
 }
 
@@ -45,6 +47,9 @@ export function createStatuses(
   return {
     gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
       deriveGatewayClassStatus(node, features),
+    ),
+    listenerSets: scheduler.derive('ListenerSetStatus', graph.listenerSets, (node, reads) =>
+      deriveListenerSetStatus(node, { reads, graph, programming }),
     ),
     gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
       deriveGatewayStatus(node, { reads, graph, programming }),

@@ -79,7 +79,9 @@ async function run(keepsConnection: boolean, first: number): Promise<void> {
   client.close()
 }
 
+let isOverdue = false
 const deadline = setTimeout(() => {
+  isOverdue = true
   running = false
 }, longestLoad)
 parentPort?.on('message', (message: 'stop' | { readonly allowed: AllowedOutcomes }) => {
@@ -96,6 +98,7 @@ const clients = [
 ]
 await Promise.all(clients)
 clearTimeout(deadline)
+if (isOverdue) throw new Error(`nobody has stopped the load within ${longestLoad} ms`)
 const result: LoadResult = { requests, answers, statuses, services, failed, misrouted, failures }
 parentPort?.postMessage(result)
 parentPort?.close()

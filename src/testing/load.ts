@@ -42,8 +42,8 @@ export interface LoadResult {
   readonly failures: readonly string[]
 }
 
-/** The longest that a load may last, whatever its owner forgets. */
-export const longestLoad = 120_000
+/** The longest that a load may last, whatever its owner forgets, milliseconds. */
+export const longestLoad = 300_000
 
 /** Load from a thread of its own, so that it does not slow down what it is sent to. */
 export class Load {
@@ -80,7 +80,10 @@ export class Load {
     await Promise.race([once(this.#worker, 'message'), this.#result])
   }
 
-  /** Lets the requests in flight finish and tells what happened. */
+  /**
+   * Lets the requests in flight finish and tells what happened.
+   * @throws if it has ended by itself before: what came after that was without load
+   */
   async stop(): Promise<LoadResult> {
     this.#worker.postMessage('stop')
     return this.#result

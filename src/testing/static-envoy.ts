@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../base/logger.ts'
 import { createOfflineControlPlane } from '../control-plane.ts'
+import type { KubernetesObject } from '../gatewayapi/kinds.ts'
 import { findEnvoy } from '../providers/local-envoy/envoy-binary.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
 import { applyObjects, parseObjects, testControllerName } from './builders.ts'
@@ -27,8 +28,8 @@ export interface StaticRequest {
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
 }
 
-/** The resources that manifests lead to, with every port of every Gateway bound to a free port of 127.0.0.1. */
-export function translateManifests(yaml: string): EnvoyResource[] {
+/** The resources that objects lead to, with every port of every Gateway bound to a free port of 127.0.0.1. */
+function translateObjects(objects: readonly KubernetesObject[]): EnvoyResource[] {
   const controlPlane = createOfflineControlPlane({
     controllerNames: [testControllerName],
     logger: silentLogger,
@@ -42,8 +43,12 @@ export function translateManifests(yaml: string): EnvoyResource[] {
         sources.bindings.set(key, { listenAddress: '127.0.0.1', ports, addresses: [], portProblems: {} })
     })
   })
-  applyObjects(controlPlane, parseObjects(yaml))
+  applyObjects(controlPlane, objects)
   return Object.values(resources).flatMap((collection) => [...collection.entries()].map(([, resource]) => resource))
+}
+
+export function translateManifests(yaml: string): EnvoyResource[] {
+  return translateObjects(parseObjects(yaml))
 }
 
 /** A stock Envoy that serves one Gateway from a static configuration, where unknown fields are errors. */
@@ -59,11 +64,15 @@ export class StaticEnvoy {
     this.#directory = directory
   }
 
-  /** @throws an error with Envoy's log when it refuses the configuration */
-  static async start(yaml: string): Promise<StaticEnvoy> {
+  /**
+   * @param manifests YAML, or objects
+   * @throws an error with Envoy's log when it refuses the configuration
+   */
+  static async start(manifests: string | readonly KubernetesObject[]): Promise<StaticEnvoy> {
+    const objects = typeof manifests === 'string' ? parseObjects(manifests) : manifests
     const directory = mkdtempSync(join(tmpdir(), 'gatewright-static-'))
     const file = join(directory, 'bootstrap.json')
-    writeFileSync(file, JSON.stringify(buildStaticBootstrap(translateManifests(yaml))))
+    writeFileSync(file, JSON.stringify(buildStaticBootstrap(translateObjects(objects))))
     const { path } = await findEnvoy(undefined)
     const adminFile = join(directory, 'admin')
     const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '--disable-hot-restart', '-l', 'error']

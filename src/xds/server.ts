@@ -6,7 +6,7 @@ import { XdsCore } from './core.ts'
 import { type AdsCall, adsService, createWire, peerOf } from './grpc-call.ts'
 import { createAckFeed } from './peers/ack-feed.ts'
 import { peerService } from './peers/peer-protocol.ts'
-import { createServerTls } from './server-credentials.ts'
+import { createServerTls, type ServerTls } from './server-credentials.ts'
 import type { XdsServer, XdsServerOptions } from './server-options.ts'
 import type { Variant } from './stream-context.ts'
 import type { StreamState } from './stream-state.ts'
@@ -35,7 +35,8 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   })
   const { isReplica } = options
   if (isReplica) server.addService(peerService, { WatchAcks: createAckFeed({ acks, isReplica, logger }) })
-  const tls = createServerTls(options.tls, logger)
+  /** Made when it is needed: until then there may be no certificate. */
+  let tls: ServerTls | undefined
   const sockets: string[] = []
   return {
     acks,
@@ -48,8 +49,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
         await rm(path, { force: true })
         sockets.push(path)
       }
+      tls ??= createServerTls(options.tls, logger)
+      const { credentials } = tls
       const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(address, tls.credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
+        server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
       })
       const bound = path === undefined ? address.replace(/:\d+$/, `:${port}`) : address
       logger.info('Serving xDS', { address: bound, tls: options.tls !== undefined })
@@ -67,7 +70,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       )
     },
     async close() {
-      tls.close()
+      tls?.close()
       core.close()
       server.forceShutdown()
       for (const path of sockets) await rm(path, { force: true })

@@ -75,7 +75,7 @@ export const serviceAccountDirectory = '/var/run/secrets/kubernetes.io/serviceac
 
 /**
  * Access with the service account of the pod that we run in. It reads three files and two variables,
- * so that a pod pays for no client library (docs/adr/0007-no-client-library-in-the-pod.md).
+ * so that a pod pays for no client library (docs/adr/0009-no-client-library-in-the-pod.md).
  * @param host as in KUBERNETES_SERVICE_HOST: a name or an address
  */
 export function createPodAccess(

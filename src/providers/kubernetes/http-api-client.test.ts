@@ -81,6 +81,13 @@ describe('A call', () => {
     expect(invalidated).toBe(0)
   })
 
+  test('tells which fields the server objects to', async () => {
+    const causes = [{ reason: 'FieldValueInvalid', message: 'is too long', field: 'spec.x' }]
+    const body = { kind: 'Status', message: 'no', reason: 'Invalid', details: { causes: [...causes, 'text'] } }
+    server.answer(() => ({ status: 422, body }))
+    expect(await failure(client.call({ method: 'GET', path: services }))).toMatchObject({ status: 422, causes })
+  })
+
   test('that is refused with 401 lets the credential be read anew', async () => {
     server.faults.once({}, { status: 401, reason: 'Unauthorized' })
     expect((await failure(client.call({ method: 'GET', path: services }))).status).toBe(401)

@@ -1,4 +1,5 @@
 import { ApiError } from './api-client.ts'
+import { asObject, type JsonObject } from './json.ts'
 
 /** An object as the API server sends it; only what stands here has been looked at. */
 export interface RawObject {
@@ -24,7 +25,7 @@ export interface RawPage {
 /** @throws ApiError malformed */
 export function readPage(answer: unknown): RawPage {
   const { resourceVersion, continue: next } = metadataOf(answer)
-  const items = isFields(answer) ? answer['items'] : undefined
+  const items = asObject(answer)['items']
   // Go writes an empty list as null at times.
   if ((!Array.isArray(items) && items !== null) || typeof resourceVersion !== 'string')
     throw new ApiError('malformed', 'the answer is not a list')
@@ -32,12 +33,6 @@ export function readPage(answer: unknown): RawPage {
 }
 
 /** The metadata of whatever it is; empty when there is none. */
-export function metadataOf(object: unknown): Readonly<Record<string, unknown>> {
-  const metadata = isFields(object) ? object['metadata'] : undefined
-  return isFields(metadata) ? metadata : {}
-}
-
-/** Whether a value of JSON is an object. */
-export function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+export function metadataOf(object: unknown): JsonObject {
+  return asObject(asObject(object)['metadata'])
 }

@@ -4,8 +4,9 @@ import type { Logger } from '../../base/logger.ts'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
 import { type ApiClient, ApiError, type ApiResource, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
+import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { isFields, metadataOf, type RawObject, readPage } from './raw-object.ts'
+import { metadataOf, type RawObject, readPage } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -44,6 +45,8 @@ export interface ReflectorOptions {
   readonly accept?: { readonly list: string; readonly watch: string }
   /** Objects in one answer; 500 unless given. */
   readonly pageSize?: number
+  /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */
+  readonly known?: KnownVersions
   readonly random?: () => number
 }
 
@@ -85,7 +88,7 @@ export class Reflector {
   readonly #options: ReflectorOptions
   readonly #health: ReflectorHealth
   readonly #random: () => number
-  readonly #versions = new KnownVersions()
+  readonly #versions: KnownVersions
   readonly #told = new Set<string>()
   #stopped = false
   #attempt = new AbortController()
@@ -103,6 +106,7 @@ export class Reflector {
     const { clock, logger, kind, sink, random = Math.random, pageSize = 500 } = options
     this.#options = options
     this.#random = random
+    this.#versions = options.known ?? new KnownVersions()
     this.#pageSize = pageSize
     this.#health = new ReflectorHealth({ clock, logger, kind, random, onState: (state) => sink.onState(state) })
   }
@@ -113,6 +117,11 @@ export class Reflector {
 
   get counters(): Readonly<ReflectorCounters> {
     return this.#health.counters
+  }
+
+  /** Whether everything has been loaded once. */
+  get isLoaded(): boolean {
+    return this.#position !== undefined
   }
 
   /** How many objects there are. */
@@ -278,7 +287,7 @@ export class Reflector {
         const { annotations, resourceVersion } = metadataOf(object)
         if (typeof resourceVersion !== 'string' || resourceVersion === '') break
         counters.bookmarks++
-        if (isFields(annotations) && annotations['k8s.io/initial-events-end'] === 'true') return resourceVersion
+        if (asObject(annotations)['k8s.io/initial-events-end'] === 'true') return resourceVersion
         if (seen) return undefined
         this.#position?.confirm(resourceVersion)
         this.#versions.settle()
@@ -286,7 +295,7 @@ export class Reflector {
         return undefined
       }
       case 'ERROR': {
-        const { code = 0, reason = '', message = '' } = isFields(object) ? object : {}
+        const { code = 0, reason = '', message = '' } = asObject(object)
         throw new ApiError('http', `the watch ended: ${message}`, { status: Number(code), reason: String(reason) })
       }
     }
@@ -383,8 +392,7 @@ export class Reflector {
 
 function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
   try {
-    const event: unknown = JSON.parse(line.toString('utf8'))
-    return isFields(event) ? event : {}
+    return asObject(JSON.parse(line.toString('utf8')))
   } catch {
     throw new ApiError('malformed', 'a line of the watch is not JSON')
   }

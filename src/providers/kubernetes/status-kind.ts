@@ -25,10 +25,11 @@ export interface StatusKind {
 }
 
 /** The kinds of all desired statuses: what few objects have, and many wait for, first. */
-export function listStatusKinds({ gatewayClasses, gateways, routes }: Statuses): readonly StatusKind[] {
+export function listStatusKinds({ gatewayClasses, gateways, listenerSets, routes }: Statuses): readonly StatusKind[] {
   return [
     { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
     { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
+    { kind: 'ListenerSet', shape: gatewayShape, desired: listenerSets, isPaced: true },
     ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
   ]
 }
