@@ -129,10 +129,10 @@ function createKindMetrics({ provider, clock }: ClusterParts): readonly MetricFa
     each('gauge', 'refused_objects_count', 'Objects that our schema refuses; the last good one is in force.', (s) => {
       return s.refusedObjects
     }),
-    each('counter', 'events_total', 'Events of watches.', (s) => s.events),
-    each('counter', 'relists_total', 'Complete loads after the first.', (s) => s.relists),
-    each('counter', 'watch_errors_total', 'Watches that did not end in good order.', (s) => s.watchErrors),
-    each('counter', 'malformed_total', 'Objects and lines that made no sense.', (s) => s.malformed),
+    each('counter', 'events_total', 'Events of watches.', (s) => s.counters.events),
+    each('counter', 'relists_total', 'Complete loads after the first.', (s) => s.counters.relists),
+    each('counter', 'watch_errors_total', 'Watches that did not end in good order.', (s) => s.counters.watchErrors),
+    each('counter', 'malformed_total', 'Objects and lines that made no sense.', (s) => s.counters.malformed),
     each(
       'gauge',
       'blind_seconds',

@@ -26,6 +26,7 @@ import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
+import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
@@ -143,6 +144,15 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
+  const pods = new ProxyPods({
+    client: api,
+    clock,
+    logger,
+    streams: xds.streams,
+    drain: (nodeId) => xds.drain(nodeId),
+    ...namespaces,
+  })
+
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
@@ -202,6 +212,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   logger.info('Serving health and metrics', { address: await admin.listen() })
   provider.start()
   ownedWatch.start()
+  pods.start()
   await certificate.ready
   await xds.listen(options.xdsAddress)
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
@@ -217,7 +228,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop()])
+      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
       peers.close()
       await ownedWatch.stop()
       certificate.close()
