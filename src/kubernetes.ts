@@ -9,13 +9,13 @@ import { createXdsMetrics } from './admin/xds-metrics.ts'
 import { systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { ClusterControlPlane } from './cli/serve.ts'
+import { createClusterMetrics } from './cluster-metrics.ts'
 import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
-import { namespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName } from './gatewayapi/object-key.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
-import { infrastructureName } from './infrastructure/names.ts'
 import { createSink } from './object-sink.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
@@ -26,6 +26,7 @@ import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
+import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
@@ -81,15 +82,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
   })
   const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
-  // A service account is called like everything else of its Gateway.
-  const fleetsByAccount = scheduler.index('ProxyFleets by service account', fleets, (fleet) => [
-    namespacedName(splitNamespacedName(fleet.key).namespace, infrastructureName(fleet)),
-  ])
-  const scopeOf = (ns: string, account: string) => fleetsByAccount.lookup(namespacedName(ns, account))[0]?.key
-
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
+  let isSynced = false
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
@@ -97,6 +93,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
     sink: createSink(controlPlane),
     statuses: live,
+    onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
   })
   const writer = new StatusWriter({
@@ -112,6 +109,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
+  /** Names of two Gateways may lead to one service account; it is the Gateway's that the account belongs to. */
+  const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
+    if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
+    const owner = owned.get('ServiceAccount', namespacedName(ns, account))?.owner
+    return owner && fleets.get(owner.gateway)?.uid === owner.uid ? owner.gateway : undefined
+  }
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -121,10 +124,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tokenAudience,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
   }
+  const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
     owned,
-    applier: new KubernetesApplier({ client: api, owned, logger }),
+    applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
     ownershipOf: (gateway) => {
@@ -140,8 +144,16 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
+  const pods = new ProxyPods({
+    client: api,
+    clock,
+    logger,
+    streams: xds.streams,
+    drain: (nodeId) => xds.drain(nodeId),
+    ...namespaces,
+  })
+
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
-  let isSynced = false
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
     if (isLeader) {
@@ -182,6 +194,17 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createProcessMetrics(),
       ...createCollectionMetrics(() => scheduler.statistics()),
       ...createXdsMetrics(xds.counters),
+      ...createClusterMetrics({
+        provider,
+        writer,
+        provisioner,
+        applier,
+        election,
+        reviewer,
+        certificate,
+        peers,
+        clock,
+      }),
     ],
     collections: scheduler,
     logger,
@@ -189,6 +212,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   logger.info('Serving health and metrics', { address: await admin.listen() })
   provider.start()
   ownedWatch.start()
+  pods.start()
   await certificate.ready
   await xds.listen(options.xdsAddress)
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
@@ -204,7 +228,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop()])
+      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
       peers.close()
       await ownedWatch.stop()
       certificate.close()

@@ -4,7 +4,7 @@ import type { ControlPlane } from './control-plane.ts'
 import { splitNamespacedName } from './gatewayapi/object-key.ts'
 import { routeKinds } from './graph/route.ts'
 
-/** Every status, in the form that commands print: GatewayClasses, then Gateways, then routes, each by name. */
+/** Every status, in the form that commands print: GatewayClasses, Gateways, ListenerSets, then routes, each by name. */
 export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): PrintedStatus[] {
   const printed: PrintedStatus[] = []
   const byName = compareBy<readonly [string, unknown]>((a, b) => compareStrings(a[0], b[0]))
@@ -15,14 +15,19 @@ export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): Prin
       status,
       conditions: about('', status.conditions),
     })
-  for (const [key, status] of [...statuses.gateways.entries()].sort(byName)) {
-    const conditions = status.listeners.flatMap((l) => about(`listener ${l.name}`, l.conditions))
-    printed.push({
-      kind: 'Gateway',
-      ...splitNamespacedName(key),
-      status,
-      conditions: [...about('', status.conditions), ...conditions],
-    })
+  for (const [kind, collection] of [
+    ['Gateway', statuses.gateways],
+    ['ListenerSet', statuses.listenerSets],
+  ] as const) {
+    for (const [key, status] of [...collection.entries()].sort(byName)) {
+      const conditions = status.listeners.flatMap((l) => about(`listener ${l.name}`, l.conditions))
+      printed.push({
+        kind,
+        ...splitNamespacedName(key),
+        status,
+        conditions: [...about('', status.conditions), ...conditions],
+      })
+    }
   }
   for (const kind of routeKinds) {
     for (const [key, status] of [...statuses.routes[kind].entries()].sort(byName)) {

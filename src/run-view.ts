@@ -2,7 +2,7 @@ import { compareBy, compareStrings } from './base/compare.ts'
 import type { RunningGateway, RunningListener, RunningRoute, RunView } from './cli/run.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { type NamespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
-import type { GatewayNode } from './graph/gateway.ts'
+import { type GatewayNode, listListeners } from './graph/gateway.ts'
 import type { ListenerNode } from './graph/listener.ts'
 import { type RouteNode, routeKey, routeKinds } from './graph/route.ts'
 import type { RouteRuleNode } from './graph/route-rule.ts'
@@ -33,13 +33,15 @@ function findCondition(conditions: readonly Condition[] | undefined, type: strin
 
 function viewGateway(controlPlane: ControlPlane, gateway: GatewayNode, adminUrl: string | undefined): RunningGateway {
   const status = controlPlane.statuses.gateways.get(gateway.key)
-  const listeners = gateway.listeners.map((listener): RunningListener => {
-    const listenerStatus = status?.listeners.find((l) => l.name === listener.name)
+  const listeners = listListeners(gateway).map((listener): RunningListener => {
+    const { kind, key } = listener.owner
+    const ofOwner = kind === 'Gateway' ? status : controlPlane.statuses.listenerSets.get(key)
+    const listenerStatus = ofOwner?.listeners.find((l) => l.name === listener.name)
     const programmed = findCondition(listenerStatus?.conditions, 'Programmed')
     const bound = boundPort(controlPlane, listener)
     const moved = bound !== undefined && bound !== listener.port ? `port ${listener.port} moved to ${bound}` : ''
     return {
-      name: listener.name,
+      name: nameOf(listener),
       protocol: listener.protocol,
       hostname: listener.hostname,
       port: listener.port,
@@ -56,6 +58,13 @@ function viewGateway(controlPlane: ControlPlane, gateway: GatewayNode, adminUrl:
     listeners,
     adminUrl,
   }
+}
+
+/** "set/listener" for one of a ListenerSet, with the set's namespace where that is another one. */
+function nameOf({ name, owner, gateway }: ListenerNode): string {
+  if (owner.kind === 'Gateway') return name
+  const set = splitNamespacedName(owner.key)
+  return `${set.namespace === splitNamespacedName(gateway).namespace ? set.name : owner.key}/${name}`
 }
 
 function boundPort({ graph }: ControlPlane, listener: ListenerNode): number | undefined {

@@ -14,6 +14,7 @@ export function createSources(scheduler: Scheduler): WritableSources {
   return {
     gatewayClasses: scheduler.source('GatewayClass'),
     gateways: scheduler.source('Gateway'),
+    listenerSets: scheduler.source('ListenerSet'),
     httpRoutes: scheduler.source('HTTPRoute'),
     grpcRoutes: scheduler.source('GRPCRoute'),
     tlsRoutes: scheduler.source('TLSRoute'),
@@ -35,6 +36,7 @@ export function sourcesByKind(sources: WritableSources): (kind: KindName) => Sou
   const byKind: { readonly [K in KindName]: Source<NamespacedName, ObjectOf<K>> } = {
     GatewayClass: sources.gatewayClasses,
     Gateway: sources.gateways,
+    ListenerSet: sources.listenerSets,
     HTTPRoute: sources.httpRoutes,
     GRPCRoute: sources.grpcRoutes,
     TLSRoute: sources.tlsRoutes,

@@ -21,8 +21,9 @@ function certificate(name: string) {
 
 function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode {
   return {
-    key: listenerKey(gateway, name),
+    key: listenerKey({ kind: 'Gateway', key: gateway }, name),
     gateway,
+    owner: { kind: 'Gateway', key: gateway },
     index: 0,
     name,
     port: 80,

@@ -16,6 +16,7 @@ import {
   buildChunk,
   buildRouteConfiguration,
   chunkKey,
+  mergeLists,
   type RouteTable,
   sameChunk,
   sameTable,
@@ -236,8 +237,12 @@ function createListeners(
         bucketsOf,
         serverNamesOf: (l) => reads.get(serverNames, l.key) ?? [],
       })
-      const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
-      return buildResource(typeUrls.listener, first.gateway, listenerName(first), bytes, [source], { secrets })
+      const sources = members.map(({ owner }) =>
+        formatObjectKey({ group: gatewayGroup, kind: owner.kind, ...splitNamespacedName(owner.key) }),
+      )
+      return buildResource(typeUrls.listener, first.gateway, listenerName(first), bytes, mergeLists([sources]), {
+        secrets,
+      })
     },
     sameContent,
   )

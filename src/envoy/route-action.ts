@@ -2,6 +2,7 @@ import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteRuleNode } from '../graph/route-rule.ts'
 import { buildCorsPolicy, corsFilter } from './filters/cors.ts'
+import { buildSession, statefulSessionFilter } from './filters/stateful-session.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
 import { buildTries } from './retry-policy.ts'
@@ -31,9 +32,14 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
 }
 
 /** What a Route asks of the filters of its connection manager; nothing where it asks nothing. */
-function buildFilterConfigs({ cors }: Pick<ChangePlan, 'cors'>): Route {
-  if (cors === undefined) return {}
-  return { typedPerFilterConfig: { ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }) } }
+function buildFilterConfigs({ cors, session }: Pick<ChangePlan, 'cors' | 'session'>): Route {
+  if (cors === undefined && session === undefined) return {}
+  return {
+    typedPerFilterConfig: {
+      ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
+      ...(session && { [statefulSessionFilter.name]: buildSession(session) }),
+    },
+  }
 }
 
 /** Sends everything that a Route matches to one cluster. */

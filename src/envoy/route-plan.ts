@@ -6,6 +6,7 @@ import type {
 } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
 import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
+import type { SessionNode } from '../graph/session.ts'
 import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
 import { clusterName } from './names.ts'
 
@@ -23,6 +24,7 @@ export interface ChangePlan {
   readonly response: HeaderMutations
   readonly mirrors: readonly MirrorPlan[]
   readonly cors: HTTPCORSFilter | undefined
+  readonly session: SessionNode | undefined
 }
 
 /** Where a share of a rule's requests goes. */
@@ -67,6 +69,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     response: foldHeaderFilters(response),
     mirrors,
     cors,
+    session: undefined,
   }
 }
 
@@ -76,9 +79,10 @@ export function planShares(rule: RouteRuleNode): SharePlan[] {
   let failing = 0
   for (const { backend, weight, filters } of rule.backendRefs) {
     if (weight <= 0) continue
-    if (backend)
-      shares.push({ weight, cluster: clusterName(backend), changes: planChanges([...rule.filters, ...filters]) })
-    else failing += weight
+    if (backend) {
+      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session }
+      shares.push({ weight, cluster: clusterName(backend), changes })
+    } else failing += weight
   }
   if (failing > 0 && shares.length > 0) shares.push({ weight: failing, cluster: undefined, changes: planChanges([]) })
   return shares

@@ -2,6 +2,7 @@ import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
 import { corsFilter } from './filters/cors.ts'
+import { buildClusterCookie, matchClusterCookie } from './filters/stateful-session.ts'
 import { clusterName } from './names.ts'
 import { buildRedirects, type RedirectContext } from './redirect.ts'
 import {
@@ -76,19 +77,56 @@ function planRule(rule: RouteRuleNode, context: RouteContext): (node: RouteMatch
   const [first, ...others] = shares
   if (!first) return () => always(buildFailure(rule))
   if (others.length === 0) return (node) => buildShareForms(first, wholeInterval, rule, node, context)
+  const valid = shares.flatMap(({ cluster, ...share }) => (cluster === undefined ? [] : [{ cluster, ...share }]))
+  const { session } = rule
+  if (session?.type !== 'cookie') return planDivision(shares, rule, context)
+  const divided = planDivision(
+    shares.map((share) => rememberCluster(share, session)),
+    rule,
+    context,
+  )
+  return (node) => [
+    ...valid.flatMap((share) =>
+      buildShareForms(share, wholeInterval, rule, node, context).map(({ when, route }) => ({
+        when: { ...when, headers: [...(when.headers ?? []), matchClusterCookie(session, share.cluster)] },
+        route,
+      })),
+    ),
+    ...divided(node),
+  ]
+}
+
+/** Who gets an answer of the share also gets a cookie that leads back to its cluster. */
+function rememberCluster(share: SharePlan, session: Parameters<typeof buildClusterCookie>[0]): SharePlan {
+  const { cluster, changes } = share
+  if (cluster === undefined) return share
+  const { add, remove } = changes.response
+  return {
+    ...share,
+    changes: { ...changes, response: { add: [...add, buildClusterCookie(session, cluster)], remove } },
+  }
+}
+
+/** Divides requests among several shares: by one Route where they differ in nothing but headers and host. */
+function planDivision(
+  shares: readonly SharePlan[],
+  rule: RouteRuleNode,
+  context: RouteContext,
+): (node: RouteMatchNode) => RouteForm[] {
   const valid = shares.filter((share) => share.cluster !== undefined)
+  const [first] = valid
   const common = new Set(valid.map(({ changes }) => routeLevelKey(changes)))
-  if (common.size > 1 || valid.some((share) => share.changes.redirect)) {
+  if (first === undefined || common.size > 1 || valid.some((share) => share.changes.redirect)) {
     const intervals = divide(shares)
     return (node) =>
       shares.flatMap((share, i) => buildShareForms(share, intervals[i] ?? wholeInterval, rule, node, context))
   }
-  return ({ match }) => always(buildWeightedAction(shares, first.changes, rule, match.path))
+  return ({ match }) => [{ when: {}, route: buildWeightedAction(shares, first.changes, rule, match.path) }]
 }
 
 /** Equal for changes that one Route can make for several clusters. */
-function routeLevelKey({ path, mirrors, cors }: ChangePlan): string {
-  return JSON.stringify([path, mirrors, cors])
+function routeLevelKey({ path, mirrors, cors, session }: ChangePlan): string {
+  return JSON.stringify([path, mirrors, cors, session])
 }
 
 /**

@@ -6,6 +6,7 @@ import { Gateway } from './objects/gateway.ts'
 import { GatewayClass } from './objects/gateway-class.ts'
 import { GRPCRoute } from './objects/grpc-route.ts'
 import { HTTPRoute } from './objects/http-route.ts'
+import { ListenerSet } from './objects/listener-set.ts'
 import { Namespace } from './objects/namespace.ts'
 import { gatewayGroup } from './objects/reference.ts'
 import { ReferenceGrant } from './objects/reference-grant.ts'
@@ -42,6 +43,14 @@ export const kinds = {
     versions: ['v1', 'v1beta1'],
     clusterScoped: false,
     schema: Gateway,
+  },
+  ListenerSet: {
+    group: gatewayGroup,
+    kind: 'ListenerSet',
+    plural: 'listenersets',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: ListenerSet,
   },
   HTTPRoute: {
     group: gatewayGroup,

@@ -5,15 +5,16 @@ import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endp
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
 import { type CertificateState, parseCertificate } from './certificate.ts'
-import { type GatewayNode, resolveGateway } from './gateway.ts'
+import { type GatewayNode, listListeners, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
 import { resolveGRPCRoute } from './grpc-route.ts'
 import { resolveHTTPRoute } from './http-route.ts'
 import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
+import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
-import { attachRoute, type RouteAttachment, type RouteParentNode, viewAsParent } from './route-attachment.ts'
+import { attachRoute, listParents, type RouteAttachment, type RouteParentNode } from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
@@ -22,6 +23,9 @@ import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from '.
 export interface Graph {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassNode>
   readonly gateways: Collection<NamespacedName, GatewayNode>
+  /** Those that name a Gateway of ours. */
+  readonly listenerSets: Collection<NamespacedName, ListenerSetNode>
+  /** Of Gateways and of ListenerSets. */
   readonly listeners: Collection<ListenerKey, ListenerNode>
   readonly listenersByGateway: Index<NamespacedName, ListenerKey, ListenerNode>
   readonly routes: GraphRoutes
@@ -75,14 +79,30 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
       )
     },
   )
+  const listenerSets = scheduler.index(
+    'DeclaredListenerSets by Gateway',
+    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
+      declareListenerSet(set, { reads, grants, certificates }),
+    ),
+    (set) => [set.gateway],
+  )
+  const { configMaps, namespaces } = sources
   const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
-    resolveGateway(gateway, { reads, grants, certificates, classes: gatewayClasses, configMaps: sources.configMaps }),
+    resolveGateway(gateway, {
+      reads,
+      grants,
+      certificates,
+      classes: gatewayClasses,
+      configMaps,
+      namespaces,
+      listenerSets,
+    }),
   )
   const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
-    gateway.listeners.map((listener) => [listener.key, listener] as const),
+    listListeners(gateway).map((listener) => [listener.key, listener] as const),
   )
   const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
-  const parents = scheduler.derive('ParentNode', gateways, viewAsParent)
+  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
 
   const resolve = (key: BackendKey, reads: Reads) =>
     resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
@@ -160,6 +180,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   return {
     gatewayClasses,
     gateways,
+    listenerSets: scheduler.deriveMany('ListenerSetNode', gateways, ({ sets }) =>
+      sets.map((set) => [set.key, set] as const),
+    ),
     listeners,
     listenersByGateway,
     routes,

@@ -295,12 +295,47 @@ test('CORS beside a redirect has no effect, and that is told', () => {
   expect(node.rules[0]?.broken).toBe(false)
 })
 
-describe('what is not supported yet', () => {
-  test.each(['sessionPersistence: {type: Cookie, cookie: {}}'])('%s is told', (field) => {
-    const node = resolve(`[{${field}, backendRefs: [{name: web, port: 80}]}]`)
-    const [name] = field.split(':')
-    expect(problems(node)).toEqual([`PartiallyInvalid UnsupportedValue spec.rules[0].${name}`])
-    expect(node.rules[0]).toMatchObject({ broken: false, matches: [{}] })
+describe('sessions', () => {
+  const of = (session: string, refs = '[{name: web, port: 80}]') =>
+    resolve(`[{sessionPersistence: ${session}, backendRefs: ${refs}}]`)
+
+  test.each([
+    [
+      '{absoluteTimeout: 1h, cookie: {name: c, path: /a, lifetimeType: Permanent}}',
+      { type: 'cookie', name: 'c', path: '/a', lifetime: 3_600_000 },
+    ],
+    ['{sessionName: old}', { type: 'cookie', name: 'old', path: '/', lifetime: 0 }],
+    ['{type: Header, header: {name: X-Session}}', { type: 'header', name: 'x-session' }],
+    ['{type: Header, sessionName: Old}', { type: 'header', name: 'old' }],
+  ])('%s is read', (session, expected) => {
+    const node = of(session)
+    expect(node.rules[0]?.session).toEqual(expected)
+    expect(node.problems).toEqual([])
+  })
+
+  test('without a name have one that depends on the route and its backends, not on the place of the rule', () => {
+    const rule = '{sessionPersistence: {}, backendRefs: [{name: web, port: 80}]}'
+    const other = '{sessionPersistence: {}, backendRefs: [{name: copy, port: 80}]}'
+    const names = (rules: string) => resolve(rules).rules.map((r) => r.session?.name)
+    const [first, second] = names(`[${rule}, ${other}]`)
+    expect(first).not.toBe(second)
+    expect(names(`[${other}, ${rule}]`)).toEqual([second, first])
+  })
+
+  test.each([
+    ['{type: Header, absoluteTimeout: 1h, header: {name: h}}', 'absoluteTimeout'],
+    ['{absoluteTimeout: 1h, cookie: {name: c}}', 'absoluteTimeout'],
+    ['{cookie: {path: "/; HttpOnly"}}', 'cookie.path'],
+    ['{cookie: {path: "/\\r\\n"}}', 'cookie.path'],
+  ])('%s cannot be honoured as it is', (session, field) => {
+    const node = of(session)
+    expect(problems(node)).toEqual([`PartiallyInvalid UnsupportedValue spec.rules[0].sessionPersistence.${field}`])
+    expect(node.rules[0]?.broken).toBe(false)
+  })
+
+  test('by header hold for one backend alone', () => {
+    const node = of('{type: Header, header: {name: h}}', '[{name: web, port: 80}, {name: copy, port: 80}]')
+    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].sessionPersistence.type'])
   })
 })
 

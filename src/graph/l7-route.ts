@@ -61,7 +61,7 @@ export function resolveL7Route<R extends RuleSpec>(facts: L7RouteFacts<R>, conte
   const problems: Problem[] = []
   const rules: RouteRuleNode[] = []
   for (const [index, rule] of facts.rules.entries()) {
-    const resolver = new RuleResolver({ kind, namespace, index, context, problems })
+    const resolver = new RuleResolver({ kind, namespace, name, index, context, problems })
     const matches = facts.resolveMatches(rule, index, rank, resolver.report)
     rules.push(resolver.resolve(rule, matches))
   }

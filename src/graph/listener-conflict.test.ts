@@ -4,9 +4,11 @@ import type { CertificateNode } from './certificate.ts'
 import { type ListenerNode, listenerKey } from './listener.ts'
 import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
 
+const owner = { kind: 'Gateway', key: 'shop/edge' as NamespacedName } as const
 const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode => ({
-  key: listenerKey('shop/edge' as NamespacedName, name),
-  gateway: 'shop/edge' as NamespacedName,
+  key: listenerKey(owner, name),
+  gateway: owner.key,
+  owner,
   index: 0,
   name,
   port: 80,
@@ -112,7 +114,7 @@ describe('overlaps', () => {
   const overlaps = (...listeners: ListenerNode[]) =>
     reportOverlaps(listeners).map((l) => [l.name, l.problems.find((p) => p.on === 'OverlappingTLSConfig')?.reason])
   const secure = (name: string, hostname: string, more: Partial<ListenerNode> = {}) =>
-    node(name, { protocol: 'HTTPS', port: 443, hostname, ...more })
+    node(name, { protocol: 'HTTPS', tls: 'terminate', port: 443, hostname, ...more })
 
   test('of hostnames are told on all sides, and to nobody else', () => {
     expect(

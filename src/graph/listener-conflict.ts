@@ -1,7 +1,8 @@
-import { intersectHostname } from '../gatewayapi/hostname.ts'
 import type { CertificateNode } from './certificate.ts'
+import { HostnameOverlaps } from './hostname-overlap.ts'
 import type { ListenerNode } from './listener.ts'
 import type { Problem } from './problem.ts'
+import { transportOf } from './programming.ts'
 
 /** Protocols that Envoy tells apart on one port, by what a connection begins with; others conflict there. */
 const familyOf: ReadonlyMap<string, string> = new Map([
@@ -19,9 +20,9 @@ interface Conflict {
 
 /** Whether two listeners need the same traffic. Ports of TCP and of UDP have nothing to do with each other. */
 function findConflict(listener: ListenerNode, other: ListenerNode): Conflict | undefined {
-  if (listener.port !== other.port || (listener.protocol === 'UDP') !== (other.protocol === 'UDP')) return undefined
+  if (listener.port !== other.port || transportOf(listener) !== transportOf(other)) return undefined
   const families = [listener, other].map((l) => familyOf.get(l.protocol))
-  const named = `listener "${other.name}"`
+  const named = nameFor(listener, other)
   if (families[0] !== families[1])
     return {
       reason: 'ProtocolConflict',
@@ -38,9 +39,26 @@ function findConflict(listener: ListenerNode, other: ListenerNode): Conflict | u
   return { reason: 'HostnameConflict', message: `${named} has the same ${same}: change one of them` }
 }
 
+/** Of other ListenerSets nothing is told: who writes one need not know who else has one. */
+function nameFor(reader: ListenerNode, { name, owner }: ListenerNode): string {
+  if (owner.kind === reader.owner.kind && owner.key === reader.owner.key) return `listener "${name}"`
+  return owner.kind === 'Gateway' ? `listener "${name}" of the Gateway` : 'a listener of another ListenerSet'
+}
+
 function reject(listener: ListenerNode, { reason, message }: Conflict): ListenerNode {
   const problem = { on: 'Conflicted', reason, message, path: `spec.listeners[${listener.index}]` }
   return { ...listener, verdict: 'rejected', problems: [...listener.problems, problem] }
+}
+
+/** What has been given away of one port. */
+interface TakenPort {
+  /** Any of them: they all go together. */
+  readonly first: ListenerNode
+  readonly byHostname: Map<string, ListenerNode>
+}
+
+function takenKey(listener: ListenerNode): string {
+  return `${listener.port}/${transportOf(listener)}`
 }
 
 /**
@@ -50,17 +68,24 @@ function reject(listener: ListenerNode, { reason, message }: Conflict): Listener
  * @param sets the Gateway's own listeners, then those of its ListenerSets in the order of their precedence
  */
 export function rejectConflicts(sets: readonly (readonly ListenerNode[])[]): ListenerNode[][] {
-  const winners: ListenerNode[] = []
+  const taken = new Map<string, TakenPort>()
   return sets.map((set) => {
     const distinct = set.map((listener) => {
       if (listener.verdict === 'rejected') return listener
-      const others = [...winners, ...set.filter((l) => l !== listener && l.verdict !== 'rejected')]
+      const port = taken.get(takenKey(listener))
+      const winners = port ? [port.first, port.byHostname.get(listener.hostname) ?? port.first] : []
+      const neighbours = set.filter((l) => l !== listener && l.verdict !== 'rejected')
+      const conflicts = [...winners, ...neighbours].flatMap((other) => findConflict(listener, other) ?? [])
       // A port that speaks another protocol is the greater obstacle.
-      const conflicts = others.flatMap((other) => findConflict(listener, other) ?? [])
       const conflict = conflicts.find((c) => c.reason === 'ProtocolConflict') ?? conflicts[0]
       return conflict ? reject(listener, conflict) : listener
     })
-    winners.push(...distinct.filter((l) => l.verdict !== 'rejected'))
+    for (const listener of distinct) {
+      if (listener.verdict === 'rejected') continue
+      const port = taken.get(takenKey(listener)) ?? { first: listener, byHostname: new Map() }
+      taken.set(takenKey(listener), port)
+      port.byHostname.set(listener.hostname, listener)
+    }
     return distinct
   })
 }
@@ -71,29 +96,46 @@ export function rejectConflicts(sets: readonly (readonly ListenerNode[])[]): Lis
  * @param listeners all of a Gateway; those that conflict have been rejected
  */
 export function reportOverlaps(listeners: readonly ListenerNode[]): ListenerNode[] {
-  const secure = listeners.filter((l) => l.verdict !== 'rejected' && familyOf.get(l.protocol) === 'secure')
+  const ports = new Map<number, { hostnames: HostnameOverlaps<ListenerNode>; names: HostnameOverlaps<ListenerNode> }>()
+  const isSecure = (l: ListenerNode) => l.verdict !== 'rejected' && l.tls !== 'none'
+  for (const listener of listeners.filter(isSecure)) {
+    const port = ports.get(listener.port) ?? { hostnames: new HostnameOverlaps(), names: new HostnameOverlaps() }
+    ports.set(listener.port, port)
+    port.hostnames.add(listener.hostname, listener)
+    for (const name of dnsNamesOf(listener)) port.names.add(name, listener)
+  }
   return listeners.map((listener) => {
-    if (!secure.includes(listener)) return listener
-    const neighbours = secure.filter((l) => l !== listener && l.port === listener.port)
-    const problem = describeOverlap(listener, neighbours)
+    const port = ports.get(listener.port)
+    if (!port || !isSecure(listener)) return listener
+    const byCertificate = new Set<ListenerNode>()
+    for (const name of dnsNamesOf(listener))
+      for (const other of port.names.find(name, listener, mostNamed + 1)) byCertificate.add(other)
+    const problem =
+      byCertificate.size > 0
+        ? describeOverlap(listener, 'OverlappingCertificates', 'certificates are valid for names of', [
+            ...byCertificate,
+          ])
+        : describeOverlap(listener, 'OverlappingHostnames', 'the hostname overlaps with that of', [
+            ...port.hostnames.find(listener.hostname, listener, mostNamed + 1),
+          ])
     return problem ? { ...listener, problems: [...listener.problems, problem] } : listener
   })
 }
 
-function describeOverlap(listener: ListenerNode, neighbours: readonly ListenerNode[]): Problem | undefined {
-  const names = (overlapping: readonly ListenerNode[]) => overlapping.map((l) => `"${l.name}"`).join(', ')
-  const path = `spec.listeners[${listener.index}]`
-  const certificates = neighbours.filter((other) =>
-    dnsNamesOf(listener).some((name) => dnsNamesOf(other).some((n) => intersectHostname(name, n) !== undefined)),
-  )
-  if (certificates.length > 0) {
-    const message = `certificates are valid for names of listener ${names(certificates)} too: clients may reuse connections, and requests that belong to another listener get 421`
-    return { on: 'OverlappingTLSConfig', reason: 'OverlappingCertificates', message, path }
-  }
-  const hostnames = neighbours.filter((other) => intersectHostname(listener.hostname, other.hostname) !== undefined)
-  if (hostnames.length === 0) return undefined
-  const message = `the hostname overlaps with that of listener ${names(hostnames)}: clients may reuse connections, and requests that belong to another listener get 421`
-  return { on: 'OverlappingTLSConfig', reason: 'OverlappingHostnames', message, path }
+/** Beyond this a message would be a list. */
+const mostNamed = 3
+
+function describeOverlap(
+  listener: ListenerNode,
+  reason: string,
+  what: string,
+  others: readonly ListenerNode[],
+): Problem | undefined {
+  if (others.length === 0) return undefined
+  const names = new Set(others.slice(0, mostNamed).map((l) => nameFor(listener, l)))
+  const more = others.length > mostNamed ? ' and others' : ''
+  const message = `${what} ${[...names].join(', ')}${more}: clients may reuse connections, and requests that belong to another listener get 421`
+  return { on: 'OverlappingTLSConfig', reason, message, path: `spec.listeners[${listener.index}]` }
 }
 
 function dnsNamesOf({ certificates }: { readonly certificates: readonly CertificateNode[] }): readonly string[] {

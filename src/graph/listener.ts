@@ -8,11 +8,18 @@ import type { CertificateNode, CertificateState } from './certificate.ts'
 import type { Problem } from './problem.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 
-/** "namespace/gateway/listener". */
+/** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
 export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
 
-export function listenerKey(gateway: NamespacedName, name: string): ListenerKey {
-  return `${gateway}/${name}` as ListenerKey
+/** The object in which a listener is written: routes name it as their parent. */
+export interface ListenerOwner {
+  readonly kind: 'Gateway' | 'ListenerSet'
+  readonly key: NamespacedName
+}
+
+export function listenerKey({ kind, key }: ListenerOwner, name: string): ListenerKey {
+  // No namespace has an upper-case name.
+  return `${kind === 'Gateway' ? '' : `${kind}/`}${key}/${name}` as ListenerKey
 }
 
 /** A kind of route, as in allowedRoutes.kinds and status.supportedKinds. */
@@ -28,8 +35,10 @@ export type AllowedNamespaces =
 
 export interface ListenerNode {
   readonly key: ListenerKey
+  /** Whose proxies serve it. */
   readonly gateway: NamespacedName
-  /** Position in the Gateway's list: names the field in messages. */
+  readonly owner: ListenerOwner
+  /** Position in the owner's list: names the field in messages. */
   readonly index: number
   readonly name: string
   /** The port that users see; the proxy may bind another one (see GatewayBinding). */
@@ -69,14 +78,16 @@ export interface ListenerContext {
 /** Judges one listener by itself; `rejectConflicts` then compares it with its neighbours. */
 export function resolveListener(
   gateway: NamespacedName,
+  owner: ListenerOwner,
   index: number,
   spec: ListenerSpec,
   context: ListenerContext,
 ): ListenerNode {
   const path = `spec.listeners[${index}]`
   const base = {
-    key: listenerKey(gateway, spec.name),
+    key: listenerKey(owner, spec.name),
     gateway,
+    owner,
     index,
     name: spec.name,
     port: spec.port,
@@ -99,7 +110,7 @@ export function resolveListener(
   }
   const kinds = resolveKinds(spec, supported, path)
   const namespaces = resolveNamespaces(spec, path)
-  const certificates = base.tls === 'terminate' ? resolveCertificates(gateway, spec, path, context) : undefined
+  const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
   // Without them it might let everybody in.
   if ((spec.filters?.requests ?? []).length > 0) {
@@ -160,8 +171,8 @@ function resolveNamespaces(spec: ListenerSpec, path: string) {
   return { allowedNamespaces: { from: 'None' as const }, problems: [problem] }
 }
 
-function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: string, context: ListenerContext) {
-  const { namespace } = splitNamespacedName(gateway)
+function resolveCertificates(owner: ListenerOwner, spec: ListenerSpec, path: string, context: ListenerContext) {
+  const { namespace } = splitNamespacedName(owner.key)
   const certificates: CertificateNode[] = []
   const problems: Problem[] = []
   const report = (reason: string, message: string, field: string) =>
@@ -187,9 +198,9 @@ function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: 
       continue
     }
     const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
-    const from = { group: gatewayGroup, kind: 'Gateway', namespace }
+    const from = { group: gatewayGroup, kind: owner.kind, namespace }
     if (!isReferencePermitted(context.reads, context.grants, from, target)) {
-      const fix = `add a ReferenceGrant in namespace ${target.namespace} from Gateway in ${namespace} to Secret`
+      const fix = `add a ReferenceGrant in namespace ${target.namespace} from ${owner.kind} in ${namespace} to Secret`
       report('RefNotPermitted', `${name} may not be referred to from namespace ${namespace}: ${fix}`, field)
       continue
     }

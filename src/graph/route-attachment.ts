@@ -6,11 +6,11 @@ import { type NamespacedName, namespacedName, splitNamespacedName } from '../gat
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { GatewayNode } from './gateway.ts'
-import type { ListenerKey, ListenerNode } from './listener.ts'
+import type { ListenerKey, ListenerNode, ListenerOwner } from './listener.ts'
 import type { Problem } from './problem.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey } from './route.ts'
 
-/** One parentRef of a route that names a Gateway of ours: the unit of status.parents. */
+/** One parentRef of a route that names a Gateway of ours or a ListenerSet of one: the unit of status.parents. */
 export interface RouteParentNode {
   readonly key: string
   readonly route: RouteKey
@@ -40,43 +40,56 @@ export type AttachableListener = Pick<
   'key' | 'name' | 'port' | 'protocol' | 'hostname' | 'supportedKinds' | 'allowedNamespaces' | 'verdict'
 >
 
-/** The part of a Gateway that routes see. */
+/** The part of a Gateway or ListenerSet that routes see. */
 export interface ParentNode {
+  readonly kind: ListenerOwner['kind']
   readonly key: NamespacedName
+  /** Whose proxies serve it; the Gateway itself, or the set's. */
+  readonly gateway: NamespacedName
   readonly listeners: readonly AttachableListener[]
 }
 
-export function viewAsParent(gateway: GatewayNode): ParentNode {
-  return {
-    key: gateway.key,
-    listeners: gateway.listeners.map(
-      ({ key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }): AttachableListener => ({
-        key,
-        name,
-        port,
-        protocol,
-        hostname,
-        supportedKinds,
-        allowedNamespaces,
-        verdict,
-      }),
-    ),
-  }
+/** "Kind/namespace/name". */
+export type ParentKey = string & { readonly __brand: 'ParentKey' }
+
+function parentKey(kind: string, key: NamespacedName): ParentKey {
+  return `${kind}/${key}` as ParentKey
+}
+
+/** A Gateway and its ListenerSets, each with its own listeners. */
+export function listParents(gateway: GatewayNode): (readonly [ParentKey, ParentNode])[] {
+  const view = (kind: ParentNode['kind'], { key, listeners }: Pick<GatewayNode, 'key' | 'listeners'>) =>
+    [parentKey(kind, key), { kind, key, gateway: gateway.key, listeners: listeners.map(viewListener) }] as const
+  return [view('Gateway', gateway), ...gateway.sets.map((set) => view('ListenerSet', set))]
+}
+
+function viewListener({
+  key,
+  name,
+  port,
+  protocol,
+  hostname,
+  supportedKinds,
+  allowedNamespaces,
+  verdict,
+}: ListenerNode): AttachableListener {
+  return { key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }
 }
 
 export interface AttachContext {
   readonly reads: Reads
-  readonly parents: Collection<NamespacedName, ParentNode>
+  readonly parents: Collection<ParentKey, ParentNode>
   readonly namespaces: Collection<NamespacedName, Namespace>
 }
 
-/** Attaches a route to each Gateway of ours that it names. Other parents yield nothing: their status is not ours. */
+/** Attaches a route to each Gateway of ours and each ListenerSet of one that it names. Other parents yield nothing: their status is not ours. */
 export function attachRoute(route: RouteNode, context: AttachContext): RouteParentNode[] {
   const { namespace } = route.source.metadata
   const nodes: RouteParentNode[] = []
   for (const [index, ref] of (route.source.spec.parentRefs ?? []).entries()) {
-    if (ref.group !== gatewayGroup || ref.kind !== 'Gateway') continue
-    const parent = context.reads.get(context.parents, namespacedName(ref.namespace ?? namespace, ref.name))
+    if (ref.group !== gatewayGroup || (ref.kind !== 'Gateway' && ref.kind !== 'ListenerSet')) continue
+    const key = parentKey(ref.kind, namespacedName(ref.namespace ?? namespace, ref.name))
+    const parent = context.reads.get(context.parents, key)
     if (parent) nodes.push(attachToParent(route, ref, index, parent, context))
   }
   return nodes
@@ -115,7 +128,7 @@ function attachToParent(
     }
     const attachment = {
       key: `${own}/${listener.key}`,
-      gateway: parent.key,
+      gateway: parent.gateway,
       listener: listener.key,
       route,
       hostnames,
@@ -129,7 +142,7 @@ function attachToParent(
     route: own,
     routeKind: route.kind,
     index,
-    gateway: parent.key,
+    gateway: parent.gateway,
     attachments: compactList(attachments),
     problems,
   }
@@ -141,7 +154,7 @@ function describeMissingListener(ref: ParentReference, parent: ParentNode): stri
     ...(ref.port === undefined ? [] : [`on port ${ref.port}`]),
   ].join(' ')
   const known = parent.listeners.map((l) => `"${l.name}" on port ${l.port}`).join(', ')
-  return `Gateway "${parent.key}" has no listener ${wanted}: it has ${known}`
+  return `${parent.kind} "${parent.key}" has no listener ${wanted}: it has ${known}`
 }
 
 function checkListener(
@@ -153,7 +166,7 @@ function checkListener(
   if (listener.verdict === 'rejected')
     return {
       reason: 'NoMatchingParent',
-      message: `listener "${listener.name}" of Gateway "${parent.key}" is not accepted itself`,
+      message: `listener "${listener.name}" of ${parent.kind} "${parent.key}" is not accepted itself`,
     }
   if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === route.kind))
     return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${route.kind}` }

@@ -5,9 +5,10 @@ import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import type { HTTPHeaderFilter, HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPBackendRef, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
-import { type BackendIdentity, identifyBackend } from './backend.ts'
+import { type BackendIdentity, backendKey, identifyBackend } from './backend.ts'
 import { type BackendReferenceContext, resolveBackendReference } from './backend-reference.ts'
 import type { Problem } from './problem.ts'
+import { resolveSession, type SessionNode, type SessionProblem } from './session.ts'
 
 /** The kinds of route whose rules match requests. */
 export type L7RouteKind = 'HTTPRoute' | 'GRPCRoute'
@@ -66,6 +67,8 @@ export interface RouteRuleNode {
   readonly backendRequestTimeout: number | undefined
   /** undefined: nothing is tried again. */
   readonly retry: RouteRetry | undefined
+  /** undefined: any endpoint gets any request. */
+  readonly session: SessionNode | undefined
   /** A filter that cannot be honoured: every request of the rule fails. */
   readonly broken: boolean
   /** The status of requests that no backend can get; Envoy makes UNAVAILABLE of 503 for gRPC requests. */
@@ -85,6 +88,7 @@ export interface RulePlace {
   readonly kind: L7RouteKind
   /** Of the route. */
   readonly namespace: string
+  readonly name: string
   /** Position in spec.rules. */
   readonly index: number
   readonly context: RuleContext
@@ -105,10 +109,6 @@ export class RuleResolver {
     const filters = this.#resolveFilters(rule.filters ?? none, 'filters')
     const backendRefs = (rule.backendRefs ?? []).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
     this.#checkRedirect(rule)
-    if (rule.sessionPersistence !== undefined) {
-      const message = 'sessionPersistence is not supported and has no effect: remove it'
-      this.report('PartiallyInvalid', 'UnsupportedValue', message, 'sessionPersistence')
-    }
     return {
       index: this.#place.index,
       name: rule.name,
@@ -118,6 +118,7 @@ export class RuleResolver {
       requestTimeout: milliseconds(rule.timeouts?.request),
       backendRequestTimeout: milliseconds(rule.timeouts?.backendRequest),
       retry: resolveRetry(rule.retry),
+      session: this.#resolveSession(rule, backendRefs),
       broken: this.#broken,
       failureStatus: failures[this.#place.kind].status,
     }
@@ -178,6 +179,25 @@ export class RuleResolver {
     const message =
       'CORS has no effect beside a RequestRedirect: remove it, or move it to the rule that is redirected to'
     this.report('PartiallyInvalid', 'UnsupportedValue', message, `filters[${cors}]`)
+  }
+
+  #resolveSession(
+    { sessionPersistence }: RuleSpec,
+    backendRefs: readonly ResolvedBackendRef[],
+  ): SessionNode | undefined {
+    if (sessionPersistence === undefined) return undefined
+    const { kind, namespace, name } = this.#place
+    const report = ({ field, message }: SessionProblem) =>
+      this.report('PartiallyInvalid', 'UnsupportedValue', message, `sessionPersistence.${field}`)
+    const targets = backendRefs.flatMap(({ backend }) => (backend ? [backendKey(backend.target)] : [])).sort()
+    const session = resolveSession(sessionPersistence, [kind, namespace, name, ...targets].join('\n'), report)
+    const used = backendRefs.filter(({ backend, weight }) => backend && weight > 0)
+    if (session.type === 'header' && used.length > 1) {
+      const message =
+        'a session by header holds within one backend alone, and requests are shared among several: use a cookie'
+      report({ field: 'type', message })
+    }
+    return session
   }
 
   #resolveMirror(mirror: HTTPRequestMirrorFilter, field: string): ResolvedFilter {

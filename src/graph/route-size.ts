@@ -27,9 +27,11 @@ function sizeOfRule(rule: HTTPRouteRule | GRPCRouteRule): number {
   const own = sizeOfFilters(filters) + codes * 2
   // Each backend does to its share what the rule does, and then what it does itself.
   const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
+  // A session among several backends has a Route for each of them beside the one that divides.
+  const copies = rule.sessionPersistence === undefined ? 1 : 2
   const action = Math.max(
     own,
-    shares.reduce((sum, size) => sum + size, 0),
+    shares.reduce((sum, size) => sum + copies * size, 0),
   )
   return (matches.length === 0 ? [{}] : matches).reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
 }

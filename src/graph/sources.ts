@@ -7,6 +7,7 @@ import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { GatewayClass } from '../gatewayapi/objects/gateway-class.ts'
 import type { GRPCRoute } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
+import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
 import type { Secret } from '../gatewayapi/objects/secret.ts'
@@ -20,6 +21,7 @@ type Objects<T> = Collection<NamespacedName, T>
 export interface GraphSources {
   readonly gatewayClasses: Objects<GatewayClass>
   readonly gateways: Objects<Gateway>
+  readonly listenerSets: Objects<ListenerSet>
   readonly httpRoutes: Objects<HTTPRoute>
   readonly grpcRoutes: Objects<GRPCRoute>
   readonly tlsRoutes: Objects<TLSRoute>

@@ -1,5 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import type { GatewayNode } from '../graph/gateway.ts'
+import { type GatewayNode, listListeners } from '../graph/gateway.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyParameters } from '../graph/proxy-parameters.ts'
 
@@ -40,7 +40,7 @@ export interface ProxyFleet {
 
 /** There is one for every Gateway of ours, so that what runs goes only with it. */
 export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
-  const listens = listListens(gateway.listeners.filter((l) => l.verdict !== 'rejected'))
+  const listens = listListens(listListeners(gateway).filter((l) => l.verdict !== 'rejected'))
   const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
   const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>

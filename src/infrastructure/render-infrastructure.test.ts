@@ -276,7 +276,7 @@ describe('the Deployment', () => {
       requests: { cpu: '1', memory: '1Gi' },
       limits: { cpu: '2', memory: '2Gi' },
     })
-    expect(container.args.join(' ')).toContain('--concurrency 4 --log-level debug')
+    expect(container.args.join(' ')).toContain('--concurrency 4 --log-level debug --drain-time-s 120 ')
     expect(container['lifecycle']).toEqual({ preStop: { sleep: { seconds: 125 } } })
     expect(spec.terminationGracePeriodSeconds).toBe(135)
     const { 'bootstrap.json': bootstrap = '' } = render({ parameters }).ConfigMap['data'] as Record<string, string>

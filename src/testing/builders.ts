@@ -18,10 +18,12 @@ import type { RouteAttachment, RouteParentNode } from '../graph/route-attachment
 import { createSink } from '../object-sink.ts'
 import { createSources, type WritableSources } from '../sources.ts'
 import type { Condition } from '../status/condition.ts'
-import type { GatewayStatus, ListenerStatus } from '../status/gateway.ts'
-import type { GatewayClassStatus } from '../status/gateway-class.ts'
+import type { GatewayStatus } from '../status/gateway.ts'
+import type { ApiBundle, GatewayClassStatus } from '../status/gateway-class.ts'
+import type { ListenerStatus } from '../status/listener.ts'
+import type { ListenerSetStatus } from '../status/listener-set.ts'
 import type { RouteParentStatus, RouteStatus } from '../status/route.ts'
-import { createStatuses, type Statuses } from '../status/statuses.ts'
+import { type BundleKey, createStatuses, type Statuses } from '../status/statuses.ts'
 
 export const testControllerName = 'gatewright.dev/gateway-controller'
 
@@ -70,6 +72,8 @@ export class GraphFixture {
   readonly sources: WritableSources
   readonly graph: Graph
   readonly programming: Source<string, PortProgramming>
+  /** What the CRDs say of themselves; nothing, as without a cluster. */
+  readonly bundle: Source<BundleKey, ApiBundle> = this.scheduler.source('GatewayApiBundle')
   readonly statuses: Statuses
 
   constructor(yaml = '', controllerNames: readonly string[] = [testControllerName]) {
@@ -79,7 +83,7 @@ export class GraphFixture {
     this.programming = scheduler.source('PortProgramming')
     this.statuses = createStatuses(scheduler, this.graph, this.programming, {
       controllerName: controllerNames[0] ?? '',
-      features: ['HTTPRoute', 'Gateway'],
+      bundle: this.bundle,
     })
     this.apply(yaml)
   }
@@ -155,6 +159,10 @@ export class GraphFixture {
 
   gatewayStatus(name: string): GatewayStatus {
     return present(this.statuses.gateways.get(key(name)), `status of Gateway ${name}`)
+  }
+
+  listenerSetStatus(name: string): ListenerSetStatus {
+    return present(this.statuses.listenerSets.get(key(name)), `status of ListenerSet ${name}`)
   }
 
   /** @param name "namespace/gateway/listener" */
@@ -237,6 +245,27 @@ export function grpcRouteYaml(
   options: { generation?: number; created?: string } = {},
 ): string {
   return httpRouteYaml(name, spec, options).replace('kind: HTTPRoute', 'kind: GRPCRoute')
+}
+
+/** A ListenerSet. @param parent name of a Gateway; @param listeners as of {@link gatewayYaml} */
+export function listenerSetYaml(
+  name: string,
+  parent: string,
+  listeners: string,
+  { generation = 1, created = '' } = {},
+): string {
+  const time = created === '' ? '' : `, creationTimestamp: '${created}'`
+  const [first = '', second] = parent.split('/')
+  const ref = second === undefined ? `name: ${first}` : `name: ${second}, namespace: ${first}`
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {${metadata(name)}, generation: ${generation}${time}}
+spec:
+  parentRef: {${ref}}
+  listeners: ${listeners}
+---
+`
 }
 
 export function serviceYaml(name: string, ports = '[{port: 80, targetPort: 8080}]'): string {

@@ -35,7 +35,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   })
   const { isReplica } = options
   if (isReplica) server.addService(peerService, { WatchAcks: createAckFeed({ acks, isReplica, logger }) })
-  // Made at last when somebody listens: a certificate may have to be fetched first.
+  /** Made when it is needed: until then there may be no certificate. */
   let tls: ServerTls | undefined
   const sockets: string[] = []
   return {

@@ -105,7 +105,12 @@ export class AdsStream {
 
   #answerSotw(subscription: Subscription, request: SotwRequest, added: readonly string[], isFirst: boolean): void {
     const { view } = this.#context
-    if (isFirst && request.version !== '') this.#context.hadConfiguration = true
+    if (isFirst && request.version !== '') {
+      this.#context.hadConfiguration = true
+      // The client has something; what it is, this variant does not tell.
+      for (const name of request.names)
+        subscription.inherited.set(name, view.wanted(subscription.typeUrl, name)?.version)
+    }
     const wantsAny = subscription.wildcard || subscription.names.size + subscription.collections.size > 0
     if (subscription.traits.fullSet) {
       const { fullSets } = this.#push
@@ -236,6 +241,8 @@ export class AdsStream {
       assert(version !== undefined, 'a key has a value')
       acks.move(typeUrl, name, subscription.acked.get(name), version)
       subscription.acked.set(name, version)
+      const isKnown = version === resource?.version || version === view.lastGood(typeUrl, name)?.version
+      if (!isKnown) subscription.inherited.set(name, view.wanted(typeUrl, name)?.version)
       if (resource !== undefined && resource.version === version) view.accept(resource)
       else if (view.has(typeUrl, name) || typeUrl === typeUrls.listener) subscription.dirty.add(name)
       else gone.add(name)

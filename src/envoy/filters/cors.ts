@@ -21,12 +21,14 @@ export function buildCorsPolicy(filter: HTTPCORSFilter): ReturnType<typeof packA
     allowCredentials,
     maxAge,
   } = filter
+  // With credentials "*" is no wildcard, and must not be sent.
+  const exposed = allowCredentials === true ? exposeHeaders.filter((name) => name !== '*') : exposeHeaders
   return packAny(CorsPolicy, {
     allowOriginStringMatch: allowOrigins.map(buildOriginMatch),
     // "*" alone: Envoy then answers with what the preflight asks for, which also holds with credentials.
     ...(allowMethods.length > 0 && { allowMethods: allowMethods.join(', ') }),
     ...(allowHeaders.length > 0 && { allowHeaders: allowHeaders.join(', ') }),
-    ...(exposeHeaders.length > 0 && { exposeHeaders: exposeHeaders.join(', ') }),
+    ...(exposed.length > 0 && { exposeHeaders: exposed.join(', ') }),
     maxAge: String(maxAge),
     ...(allowCredentials === true && { allowCredentials: { value: true } }),
     forwardNotMatchingPreflights: { value: false },

@@ -10,7 +10,6 @@ import { selectorOf } from './projection.ts'
 import type { RawObject } from './raw-object.ts'
 import { Reflector } from './reflector.ts'
 import type { ReflectorCounters, ReflectorState } from './reflector-health.ts'
-import type { StringPool } from './string-pool.ts'
 
 /** A part of a kind's objects that one reflector reads. */
 export interface ReaderTarget {
@@ -22,7 +21,8 @@ export interface ReaderTarget {
 }
 
 /** How one kind fares; times are those of the clock, in milliseconds. */
-export interface KindStatus extends Readonly<ReflectorCounters> {
+export interface KindStatus {
+  readonly kind: KindName
   /** The worst of its parts. */
   readonly state: ReflectorState
   /** Version of the API that is read. */
@@ -32,8 +32,9 @@ export interface KindStatus extends Readonly<ReflectorCounters> {
   /** Objects whose newest version our schema refuses; the last good one is in force. */
   readonly refusedObjects: number
   readonly lastEventAt: number | undefined
-  /** Since when changes of some part would go unnoticed. */
+  /** Since when changes of some part would go unnoticed; undefined: all watches are open. */
   readonly blindSince: number | undefined
+  readonly counters: Readonly<ReflectorCounters>
 }
 
 export interface KindReaderOptions {
@@ -42,7 +43,6 @@ export interface KindReaderOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
-  readonly pool: StringPool
   readonly batch: ChangeBatch
   readonly targets: readonly ReaderTarget[]
   /** {@link KindReader.isSettled} may be another. */
@@ -91,6 +91,11 @@ export class KindReader {
     return this.#parts.every((part) => part.target.isOptional || this.#isPartSettled(part))
   }
 
+  /** Where the kind is served; undefined: nowhere. */
+  get resource(): ApiResource | undefined {
+    return this.#resource
+  }
+
   /** Reads the kind from there; undefined: it is not served, and its objects are gone with it. */
   serve(resource: ApiResource | undefined): void {
     const before = this.#resource
@@ -117,11 +122,6 @@ export class KindReader {
     await this.#stopping
   }
 
-  /** Where the kind is served now. */
-  get resource(): ApiResource | undefined {
-    return this.#resource
-  }
-
   status(): KindStatus {
     const reflectors = this.#parts.map(({ reflector }) => reflector)
     const states = new Set<ReflectorState>(reflectors.map(({ state }) => state))
@@ -130,7 +130,8 @@ export class KindReader {
     const counters = { ...this.#past }
     for (const reflector of reflectors) addCounters(counters, reflector.counters)
     return {
-      ...counters,
+      kind: this.#options.kind,
+      counters,
       state: severity.find((state) => states.has(state)) ?? 'absent',
       version: this.#resource?.version,
       objects: this.#cache.size,

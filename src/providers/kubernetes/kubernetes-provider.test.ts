@@ -367,6 +367,8 @@ describe('A kind', () => {
     await pass(bed.clock, 1000)
     expect(bed.batches).toEqual([['HTTPRoute shop/r']])
     expect(bed.provider.status().kinds.HTTPRoute?.state).toBe('synced')
+    expect(bed.provider.resourceOf('HTTPRoute')).toMatchObject({ version: 'v1', plural: 'httproutes' })
+    expect(bed.provider.resourceOf('Pod')).toBeUndefined()
   })
 
   test('whose CRD appears is read within 10 s without the right to watch CRDs', async () => {

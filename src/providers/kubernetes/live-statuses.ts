@@ -1,5 +1,6 @@
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { LiveStatus } from './api-client.ts'
+import { isOlderVersion } from './resource-version.ts'
 
 /** What became of the status of one object; `live` is undefined when the object is gone. */
 export interface LiveStatusChange {
@@ -29,7 +30,9 @@ export class LiveStatuses {
     const effective = changes.filter((change) => {
       const known = this.get(change.kind, change.key)
       if (change.live === undefined) return known !== undefined
-      return known === undefined || isNewer(change.live.resourceVersion, known.resourceVersion)
+      if (known === undefined) return true
+      const { resourceVersion } = change.live
+      return resourceVersion !== known.resourceVersion && !isOlderVersion(resourceVersion, known.resourceVersion)
     })
     this.#put(effective)
   }
@@ -59,15 +62,4 @@ export class LiveStatuses {
     }
     for (const listener of this.#listeners) listener(changes)
   }
-}
-
-const decimal = /^[1-9]\d*$/
-
-/**
- * Resource versions may be compared as numbers of any length since Kubernetes 1.35, and always could be in
- * practice. Where one is no number the later word counts.
- */
-function isNewer(a: string, b: string): boolean {
-  if (!decimal.test(a) || !decimal.test(b)) return a !== b
-  return a.length === b.length ? a > b : a.length > b.length
 }
