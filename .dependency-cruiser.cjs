@@ -14,7 +14,8 @@ const rooms = {
   xds: ['base', 'collections', 'gen'],
   status: ['base', 'collections', 'gatewayapi', 'graph', 'policies'],
   infrastructure: ['base', 'collections', 'gatewayapi', 'graph'],
-  providers: ['base', 'collections', 'gatewayapi', 'infrastructure', 'status'],
+  // Of xds the port alone that the authenticator for Kubernetes implements.
+  providers: ['base', 'collections', 'gatewayapi', 'infrastructure', 'status', 'xds/authenticator.ts'],
   admin: ['base', 'collections', 'xds'],
   cli: ['base', 'config'],
 }
@@ -24,7 +25,7 @@ const forbidden = Object.entries(rooms).map(([room, allowed]) => ({
   severity: 'error',
   comment: `src/${room} may import ${allowed.length > 0 ? allowed.join(', ') : 'no other room'}. Pass what it needs as an argument, or move the shared part down into a room that both may import.`,
   from: { path: `^src/${room}/`, pathNot: '\\.test\\.ts$' },
-  to: { path: '^src/', pathNot: [room, ...allowed].map((r) => `^src/${r}/`) },
+  to: { path: '^src/', pathNot: [room, ...allowed].map((r) => `^src/${r}(/|$)`) },
 }))
 
 module.exports = {

@@ -27,7 +27,7 @@ SOURCES := $(shell find src \( -path src/gen -o -path src/testing \) -prune -o -
 
 .PHONY: help
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packages, stock Envoy
@@ -92,6 +92,34 @@ quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: 
 bench: deps build ## Print what an edit costs at several sizes, and what storms of proxies cost
 	@node --expose-gc bench/translation.bench.ts
 	@node --expose-gc bench/xds.bench.ts
+
+.PHONY: e2e-up
+e2e-up: deps build ## A Kubernetes cluster (from source, or the one that KUBECONFIG names) with Gatewright installed
+	@e2e/up.sh
+
+.PHONY: e2e
+e2e: e2e-up ## Journeys, faults and the conformance suite on that cluster, with a summary
+	@e2e/with-cluster.sh node e2e/run.ts
+
+.PHONY: e2e-smoke
+e2e-smoke: e2e-up ## The first journey and ten conformance tests
+	@e2e/with-cluster.sh node e2e/run.ts --smoke
+
+.PHONY: e2e-down
+e2e-down: ## Take the cluster down
+	@e2e/down.sh
+
+.PHONY: conformance
+conformance: ## The official conformance suite on the cluster of e2e-up (RUN=TestName,... PROFILES=GATEWAY-HTTP,...)
+	@e2e/with-cluster.sh node e2e/conformance/run.ts
+
+.PHONY: bench-cluster
+bench-cluster: e2e-up ## Print what the control plane costs in a cluster (ROUTES=5000 SECONDS=60)
+	@e2e/with-cluster.sh node e2e/scale/bench.ts
+
+.PHONY: install-yaml
+install-yaml: ## The chart as one file for kubectl: dist/install.yaml (VALUES='--set image.repository=... ')
+	@e2e/install-yaml.sh $(VALUES)
 
 .PHONY: goldens
 goldens: deps build ## Rewrite the expected outputs of the golden cases; read them before you keep them

@@ -9,8 +9,8 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['src/**/*.test.ts'],
-          exclude: envoyTests,
+          include: ['src/**/*.test.ts', 'e2e/**/*.test.ts'],
+          exclude: [...envoyTests, 'e2e/**/*.e2e.test.ts'],
           testTimeout: 30_000,
         },
       },

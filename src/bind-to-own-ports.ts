@@ -6,7 +6,7 @@ export function bindToOwnPorts({ scheduler, sources, fleets }: ControlPlane): vo
   fleets.subscribe((changes) => {
     scheduler.batch(() => {
       for (const { key, after } of changes) {
-        if (after) sources.bindings.set(key, binding)
+        if (after && !after.isHeld) sources.bindings.set(key, binding)
         else sources.bindings.delete(key)
       }
     })

@@ -6,15 +6,20 @@ import { createProgramming, programmingUnknown } from './envoy/programming.ts'
 import { createRefusals } from './envoy/refusal.ts'
 import { createEnvoyResources, type EnvoyResources, type EnvoyTranslation } from './envoy/resources.ts'
 import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './envoy/table-form.ts'
-import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
-import type { GraphSources } from './graph/sources.ts'
+import type { Problem } from './graph/problem.ts'
+import { createGatewayBindings } from './infrastructure/gateway-bindings.ts'
+import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
-import { createStatuses, type Statuses } from './status/statuses.ts'
+import { createSources, type WritableSources } from './sources.ts'
+import type { ApiBundle } from './status/gateway-class.ts'
+import { type BundleKey, createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
+import { createFleetAcks } from './xds/peers/fleet-acks.ts'
+import type { PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
-import type { XdsServer } from './xds/server-options.ts'
+import type { XdsServer, XdsServerOptions } from './xds/server-options.ts'
 
 export interface ControlPlaneOptions {
   /** controllerNames of the GatewayClasses to serve; the first is written into statuses. */
@@ -26,11 +31,6 @@ export interface ControlPlaneOptions {
   readonly rethrow?: boolean
 }
 
-/** The sources as providers fill them. */
-export type WritableSources = {
-  readonly [K in keyof GraphSources]: GraphSources[K] extends Collection<infer Key, infer V> ? Source<Key, V> : never
-}
-
 /** Everything from the user's objects to Envoy's resources and the objects' statuses. */
 export interface ControlPlane {
   readonly scheduler: Scheduler
@@ -40,6 +40,10 @@ export interface ControlPlane {
   readonly statuses: Statuses
   /** What has to run for each Gateway. */
   readonly fleets: Collection<NamespacedName, ProxyFleet>
+  /** What the CRDs of the cluster say of themselves; filled by whoever reads them. */
+  readonly bundle: Source<BundleKey, ApiBundle>
+  /** What kept it from being made; filled by whoever makes it. */
+  readonly infrastructureProblems: Source<NamespacedName, readonly Problem[]>
 }
 
 /** A control plane that nobody is connected to: for translating files. */
@@ -54,42 +58,61 @@ const drainTime = 60_000
 export interface ServingOptions extends ControlPlaneOptions {
   readonly authenticator: Authenticator
   readonly clock: Clock
+  readonly tls?: XdsServerOptions['tls']
+  /** In a cluster: what proxies bind. Bindings follow from Services then; elsewhere the source has to be filled. */
+  readonly listenAddress?: InfrastructureOptions['listenAddress']
+  /** Whether a caller is another replica; without it there are none. */
+  readonly isReplica?: XdsServerOptions['isReplica']
+}
+
+export interface ServingControlPlane extends ControlPlane {
+  readonly xds: XdsServer
+  /** What the proxies of other replicas say; filled by whoever calls them. */
+  readonly peerAcks: Source<string, PeerAck>
 }
 
 /** A control plane with its xDS server, which still has to listen. */
-export function createServingControlPlane(options: ServingOptions): ControlPlane & { readonly xds: XdsServer } {
-  const { logger, clock, authenticator } = options
-  const pipeline = createPipeline(options, (run) => void clock.after(drainTime, run))
+export function createServingControlPlane(options: ServingOptions): ServingControlPlane {
+  const { logger, clock, authenticator, tls, isReplica } = options
+  const pipeline = createPipeline(options, { afterDrain: (run) => void clock.after(drainTime, run) })
   const { scheduler, graph, resources, served } = pipeline
-  const xds = createXdsServer({ scheduler, collections: served, authenticator, logger, clock, drainTime })
-  const programming = createProgramming(scheduler, graph, resources, xds.acks)
-  const refusals = createRefusals(scheduler, resources, xds.acks)
-  return { ...complete(pipeline, options, programming, refusals), xds }
+  const xds = createXdsServer({
+    scheduler,
+    collections: served,
+    authenticator,
+    logger,
+    clock,
+    drainTime,
+    ...(tls && { tls }),
+    ...(isReplica && { isReplica }),
+  })
+  const peerAcks = scheduler.source<string, PeerAck>('xds.peerAcks')
+  const acks = isReplica ? createFleetAcks(scheduler, served, xds.acks, peerAcks) : xds.acks
+  const programming = createProgramming(scheduler, graph, resources, acks)
+  const refusals = createRefusals(scheduler, resources, acks)
+  return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
-type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph'> & EnvoyTranslation
+type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'fleets' | 'bundle' | 'infrastructureProblems'> &
+  EnvoyTranslation
 
 function createPipeline(
-  { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy }: ControlPlaneOptions,
-  afterDrain?: TableFormOptions['afterDrain'],
+  options: ControlPlaneOptions & Pick<ServingOptions, 'listenAddress'>,
+  tableFormOptions: Omit<TableFormOptions, 'policy'> = {},
 ): Pipeline {
+  const { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy, listenAddress } = options
   const scheduler = new Scheduler({ logger, rethrow })
-  const sources: WritableSources = {
-    gatewayClasses: scheduler.source('GatewayClass'),
-    gateways: scheduler.source('Gateway'),
-    httpRoutes: scheduler.source('HTTPRoute'),
-    referenceGrants: scheduler.source('ReferenceGrant'),
-    services: scheduler.source('Service'),
-    endpointSlices: scheduler.source('EndpointSlice'),
-    secrets: scheduler.source('Secret'),
-    configMaps: scheduler.source('ConfigMap'),
-    namespaces: scheduler.source('Namespace'),
-    backends: scheduler.source('Backend'),
-    bindings: scheduler.source('GatewayBinding'),
-  }
-  const graph = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
-  const tableFormOptions = { policy: tablePolicy, ...(afterDrain && { afterDrain }) }
-  return { scheduler, sources, graph, ...createEnvoyResources(scheduler, graph, tableFormOptions) }
+  const sources = createSources(scheduler)
+  const bundle: Source<BundleKey, ApiBundle> = scheduler.source('GatewayApiBundle')
+  const infrastructureProblems = scheduler.source<NamespacedName, readonly Problem[]>('infrastructure problems')
+  const attached = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
+  const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
+  const bindings = listenAddress
+    ? createGatewayBindings(scheduler, fleets, sources.services, infrastructureProblems, { listenAddress })
+    : sources.bindings
+  const graph = { ...attached, bindings }
+  const resources = createEnvoyResources(scheduler, graph, { policy: tablePolicy, ...tableFormOptions })
+  return { scheduler, sources, graph, fleets, bundle, infrastructureProblems, ...resources }
 }
 
 function complete(
@@ -104,9 +127,8 @@ function complete(
     ...pipeline,
     statuses: createStatuses(scheduler, graph, programming, {
       controllerName,
-      features: claimedFeatures,
+      bundle: pipeline.bundle,
       ...(refusals && { refusals }),
     }),
-    fleets: scheduler.derive('ProxyFleet', graph.gateways, deriveProxyFleet),
   }
 }

@@ -42,6 +42,14 @@ const commands = createCommands({
     untilSignal,
     writeFile: (path, text) => writeFileSync(path, text),
   },
+  serve: {
+    start: async ({ logLevel, logFormat, ...options }) => {
+      // Nobody else pays for what only a cluster needs.
+      const { startCluster } = await import('./kubernetes.ts')
+      return startCluster({ ...options, logger: createLogger(logLevel, logFormat, terminal.err) })
+    },
+    untilSignal,
+  },
   translate: translateOffline,
   findVersions,
 })

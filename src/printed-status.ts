@@ -2,8 +2,9 @@ import { compareBy, compareStrings } from './base/compare.ts'
 import type { PrintedCondition, PrintedStatus } from './cli/offline.ts'
 import type { ControlPlane } from './control-plane.ts'
 import { splitNamespacedName } from './gatewayapi/object-key.ts'
+import { routeKinds } from './graph/route.ts'
 
-/** Every status, in the form that commands print: GatewayClasses, then Gateways, then routes, each by name. */
+/** Every status, in the form that commands print: GatewayClasses, Gateways, ListenerSets, then routes, each by name. */
 export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): PrintedStatus[] {
   const printed: PrintedStatus[] = []
   const byName = compareBy<readonly [string, unknown]>((a, b) => compareStrings(a[0], b[0]))
@@ -14,22 +15,29 @@ export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): Prin
       status,
       conditions: about('', status.conditions),
     })
-  for (const [key, status] of [...statuses.gateways.entries()].sort(byName)) {
-    const conditions = status.listeners.flatMap((l) => about(`listener ${l.name}`, l.conditions))
-    printed.push({
-      kind: 'Gateway',
-      ...splitNamespacedName(key),
-      status,
-      conditions: [...about('', status.conditions), ...conditions],
-    })
+  for (const [kind, collection] of [
+    ['Gateway', statuses.gateways],
+    ['ListenerSet', statuses.listenerSets],
+  ] as const) {
+    for (const [key, status] of [...collection.entries()].sort(byName)) {
+      const conditions = status.listeners.flatMap((l) => about(`listener ${l.name}`, l.conditions))
+      printed.push({
+        kind,
+        ...splitNamespacedName(key),
+        status,
+        conditions: [...about('', status.conditions), ...conditions],
+      })
+    }
   }
-  for (const [key, status] of [...statuses.httpRoutes.entries()].sort(byName)) {
-    const { namespace, name } = splitNamespacedName(key)
-    const conditions = status.parents.flatMap(({ parentRef, conditions }) => {
-      const section = parentRef.sectionName === undefined ? '' : `/${parentRef.sectionName}`
-      return about(`parent ${parentRef.namespace ?? namespace}/${parentRef.name}${section}`, conditions)
-    })
-    printed.push({ kind: 'HTTPRoute', namespace, name, status, conditions })
+  for (const kind of routeKinds) {
+    for (const [key, status] of [...statuses.routes[kind].entries()].sort(byName)) {
+      const { namespace, name } = splitNamespacedName(key)
+      const conditions = status.parents.flatMap(({ parentRef, conditions }) => {
+        const section = parentRef.sectionName === undefined ? '' : `/${parentRef.sectionName}`
+        return about(`parent ${parentRef.namespace ?? namespace}/${parentRef.name}${section}`, conditions)
+      })
+      printed.push({ kind, namespace, name, status, conditions })
+    }
   }
   return printed
 }

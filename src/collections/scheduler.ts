@@ -191,6 +191,19 @@ export class Scheduler {
     return explainKey(this.#nodeOf(from), key)
   }
 
+  /** The same for a collection or index that is known by its name only; undefined when there is none of that name. */
+  explainNamed(name: string, key: string): Explanation | undefined {
+    const node = this.#nodes.find((n) => n.name === name)
+    return node && explainKey(node, key)
+  }
+
+  /** The keys of a collection or index that is known by its name only; undefined when there is none of that name. */
+  keysNamed(name: string): Iterable<string> | undefined {
+    const node = this.#nodes.find((n) => n.name === name)
+    if (node instanceof CollectionNode) return keysOfEntries(node.entries())
+    return node instanceof IndexNode ? node.keys() : undefined
+  }
+
   statistics(): SchedulerStatistics {
     return { batches: this.#batches, collections: this.#nodes.map(describeStatistics) }
   }
@@ -271,9 +284,11 @@ export class Scheduler {
     return {
       node,
       get: (key) => node.get(key),
-      *keys() {
-        for (const [key] of node.entries()) yield key
-      },
+      keys: () => keysOfEntries(node.entries()),
     }
   }
+}
+
+function* keysOfEntries<K extends string>(entries: Iterable<readonly [K, unknown]>): IterableIterator<K> {
+  for (const [key] of entries) yield key
 }

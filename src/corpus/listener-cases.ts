@@ -46,9 +46,9 @@ export const listenerCases: readonly BadCase[] = [
   ),
   listenerCase(
     'listener-tcp',
-    'a protocol that is not there yet',
-    [{ name: 'tcp', port: 9002, protocol: 'TCP' }],
-    refusedByCheck('Accepted=False UnsupportedProtocol'),
+    'any connection and requests on one port',
+    [http('tcp-a', 9002), { name: 'tcp-b', port: 9002, protocol: 'TCP' }],
+    refusedByCheck('Conflicted=True ProtocolConflict'),
   ),
   listenerCase(
     'listener-own-protocol',

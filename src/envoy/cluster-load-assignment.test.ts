@@ -10,7 +10,7 @@ import { renderResource } from './proto-json.ts'
 const target = { group: '', kind: 'Service', namespace: 'shop', name: 'web', port: 80 }
 
 function backend(endpoints: EndpointSource): BackendNode {
-  return { key: backendKey(target), target, state: 'resolved', protocol: 'http1', endpoints }
+  return { key: backendKey(target), target, state: 'resolved', protocol: 'http1', webSocket: false, endpoints }
 }
 
 interface Slice {

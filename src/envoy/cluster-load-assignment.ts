@@ -19,13 +19,16 @@ interface SocketEndpoint {
  * @param slices those of the backend's Service, in any order
  */
 export function buildClusterLoadAssignment(backend: BackendNode, slices: readonly EndpointSlice[]): Uint8Array {
-  const endpoints =
-    backend.endpoints.type === 'endpoint-slices'
-      ? collectEndpoints(backend.endpoints.portName, slices).map(buildSocketEndpoint)
-      : backend.endpoints.type === 'static'
-        ? listStaticEndpoints(backend.endpoints.endpoints)
-        : []
+  const endpoints = backend.endpoints.type === 'dns' ? [] : listLbEndpoints(backend, slices)
   return ClusterLoadAssignment.encode(buildAssignment(clusterName(backend), endpoints)).finish()
+}
+
+/** What a backend leads to, also where that is a name. */
+export function listLbEndpoints({ endpoints, target }: BackendNode, slices: readonly EndpointSlice[]): LbEndpoint[] {
+  if (endpoints.type === 'static') return listStaticEndpoints(endpoints.endpoints)
+  if (endpoints.type === 'endpoint-slices')
+    return collectEndpoints(endpoints.portName, target.transport ?? 'TCP', slices).map(buildSocketEndpoint)
+  return endpoints.endpoints.map(({ hostname, port }) => buildSocketEndpoint({ address: hostname, port }))
 }
 
 /** For clusters whose endpoints are names. */
@@ -74,13 +77,17 @@ function isSocketPath(path: string): boolean {
  * when no other is left (KEP-1669). A dual-stack Service lists each pod once per address family:
  * IPv4 is taken where there is any.
  */
-function collectEndpoints(portName: string, slices: readonly EndpointSlice[]): SocketEndpoint[] {
+function collectEndpoints(
+  portName: string,
+  transport: 'TCP' | 'UDP',
+  slices: readonly EndpointSlice[],
+): SocketEndpoint[] {
   for (const isUsable of [isReady, isServingToTheEnd]) {
     for (const family of ['IPv4', 'IPv6'] as const) {
       const found = new Map<string, SocketEndpoint>()
       for (const slice of slices) {
         if (slice.addressType !== family) continue
-        const port = slice.ports.find((p) => p.name === portName && p.protocol === 'TCP')?.port
+        const port = slice.ports.find((p) => p.name === portName && p.protocol === transport)?.port
         if (port === undefined) continue
         for (const endpoint of slice.endpoints) {
           const address = endpoint.addresses[0]

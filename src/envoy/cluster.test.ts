@@ -10,6 +10,7 @@ const service: BackendNode = {
   target,
   state: 'resolved',
   protocol: 'http1',
+  webSocket: false,
   endpoints: { type: 'endpoint-slices', portName: '' },
 }
 

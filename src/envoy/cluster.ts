@@ -11,14 +11,14 @@ const { CaresDnsResolverConfig } = envoy.extensions.network.dns_resolver.cares.v
 const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3
 
 const kibibyte = 1024
-const connectTimeout = buildDuration(5000)
+export const connectTimeout = buildDuration(5000)
 const unlimited = { value: 0xffffffff }
 
 /**
  * The limits of a proxy in front of one Service are the Service's business: Envoy's own defaults
  * (1,024 connections, 3 retries) would fail requests without telling anybody why.
  */
-const circuitBreakers = {
+export const circuitBreakers = {
   thresholds: [
     { maxConnections: unlimited, maxPendingRequests: unlimited, maxRequests: unlimited, maxRetries: unlimited },
   ],
@@ -28,7 +28,7 @@ const circuitBreakers = {
  * A DNS server that does not answer would hold back the acknowledgement of every cluster for more
  * than 40 s with Envoy's defaults.
  */
-const dnsResolver = {
+export const dnsResolver = {
   name: 'envoy.network.dns_resolver.cares',
   typedConfig: packAny(CaresDnsResolverConfig, { queryTimeoutSeconds: { value: 1 }, queryTries: { value: 1 } }),
 }

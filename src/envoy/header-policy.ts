@@ -1,10 +1,4 @@
-import type { ProxyProfile } from '../graph/gateway-class.ts'
-
-/** In CIDR notation, e.g. 10.0.0.0 and 8. */
-export interface AddressRange {
-  readonly addressPrefix: string
-  readonly prefixLength: number
-}
+import type { AddressRange, ProxyProfile } from '../graph/proxy-parameters.ts'
 
 /** What Envoy tells about itself, and whom it believes. A habit of a class is data, so that several can be kept. */
 export interface HeaderPolicy {
@@ -29,7 +23,12 @@ const nobody: readonly AddressRange[] = [{ addressPrefix: '255.255.255.255', pre
  * quiet is what a backend behind a plain reverse proxy sees (journeys 9 and 28); verbose is Envoy's
  * own habit (journey 64).
  */
-export const headerPolicies: Readonly<Record<ProxyProfile['headers'], HeaderPolicy>> = {
+const headerPolicies: Readonly<Record<ProxyProfile['headers'], HeaderPolicy>> = {
   quiet: { namesServer: false, addsEnvoyHeaders: false, internalAddresses: nobody },
   verbose: { namesServer: true, addsEnvoyHeaders: true, internalAddresses: nobody },
+}
+
+export function buildHeaderPolicy({ headers, internalAddresses }: ProxyProfile): HeaderPolicy {
+  const policy = headerPolicies[headers]
+  return internalAddresses === undefined ? policy : { ...policy, internalAddresses }
 }

@@ -1,8 +1,12 @@
 import { envoy } from '../gen/envoy.js'
+import type { AddressRange } from '../graph/proxy-parameters.ts'
 import { buildDuration, packAny } from './any.ts'
 import { type BucketCount, bucketHeader, buildBucketMutation } from './bucket-expression.ts'
 import { adsSource } from './config-source.ts'
-import type { AddressRange, HeaderPolicy } from './header-policy.ts'
+import { corsFilter } from './filters/cors.ts'
+import { authFilters } from './filters/external-auth.ts'
+import { statefulSessionFilter } from './filters/stateful-session.ts'
+import type { HeaderPolicy } from './header-policy.ts'
 import { scopeCollectionName } from './names.ts'
 
 const { HttpConnectionManager } = envoy.extensions.filters.network.http_connection_manager.v3
@@ -57,7 +61,12 @@ export function buildHttpConnectionManager(
     ...buildHeaderOptions(policy),
     statPrefix,
     ...buildRouteSource(table),
-    httpFilters: [{ name: 'envoy.filters.http.router', typedConfig: router }],
+    httpFilters: [
+      corsFilter,
+      ...authFilters,
+      statefulSessionFilter,
+      { name: 'envoy.filters.http.router', typedConfig: router },
+    ],
     upgradeConfigs: [{ upgradeType: 'websocket' }],
   }
   return {

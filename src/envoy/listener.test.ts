@@ -21,13 +21,15 @@ function certificate(name: string) {
 
 function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode {
   return {
-    key: listenerKey(gateway, name),
+    key: listenerKey({ kind: 'Gateway', key: gateway }, name),
     gateway,
+    owner: { kind: 'Gateway', key: gateway },
     index: 0,
     name,
     port: 80,
     protocol: 'HTTP',
     hostname: '',
+    tls: 'none',
     certificates: [],
     supportedKinds: [],
     allowedNamespaces: { from: 'Same' },
@@ -37,7 +39,7 @@ function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode 
   }
 }
 
-const secure = { protocol: 'HTTPS', port: 443 }
+const secure = { protocol: 'HTTPS', port: 443, tls: 'terminate' } as const
 
 /** What tests look at, out of the JSON of a Listener. */
 interface Rendered {
@@ -53,7 +55,7 @@ interface Rendered {
 }
 
 function render(listeners: readonly ListenerNode[], headers: 'quiet' | 'verbose' = 'quiet') {
-  const { bytes, secrets } = buildListener(listeners, binding, { headers })
+  const { bytes, secrets } = buildListener(listeners, { binding, profile: { headers } })
   return { secrets, listener: renderResource({ typeUrl: typeUrls.listener, bytes }) as unknown as Rendered }
 }
 
@@ -82,8 +84,11 @@ describe('an Envoy listener', () => {
   })
 
   it('does not change with the HTTP listeners of its port, because every change drains connections', () => {
-    const one = buildListener([listener('all')], binding, { headers: 'quiet' })
-    const two = buildListener([listener('one', { hostname: 'a.test' }), listener('all')], binding, { headers: 'quiet' })
+    const one = buildListener([listener('all')], { binding, profile: { headers: 'quiet' } })
+    const two = buildListener([listener('one', { hostname: 'a.test' }), listener('all')], {
+      binding,
+      profile: { headers: 'quiet' },
+    })
     expect(two).toEqual(one)
   })
 
@@ -110,8 +115,8 @@ describe('an Envoy listener', () => {
   it('has the same bytes in whatever order listeners come', () => {
     const a = listener('a', { ...secure, hostname: 'a.test', certificates: [certificate('a')] })
     const b = listener('b', { ...secure, hostname: 'b.test', certificates: [certificate('b')] })
-    expect(buildListener([a, b], binding, { headers: 'quiet' })).toEqual(
-      buildListener([b, a], binding, { headers: 'quiet' }),
+    expect(buildListener([a, b], { binding, profile: { headers: 'quiet' } })).toEqual(
+      buildListener([b, a], { binding, profile: { headers: 'quiet' } }),
     )
   })
 
@@ -140,8 +145,8 @@ describe('an Envoy listener', () => {
   it('does not change when a certificate is rotated', () => {
     const before = listener('one', { ...secure, certificates: [certificate('web')] })
     const after = { ...before, certificates: [{ ...certificate('web'), chain: 'new', privateKey: 'new' }] }
-    expect(buildListener([after], binding, { headers: 'quiet' })).toEqual(
-      buildListener([before], binding, { headers: 'quiet' }),
+    expect(buildListener([after], { binding, profile: { headers: 'quiet' } })).toEqual(
+      buildListener([before], { binding, profile: { headers: 'quiet' } }),
     )
   })
 
@@ -172,8 +177,8 @@ describe('an Envoy listener', () => {
     const manager = render([listener('http')], headers).listener.filter_chains[0]?.filters[0]?.typed_config ?? {}
     // OVERWRITE is Envoy's default, which protobuf may leave out.
     expect([transformation, 'OVERWRITE']).toContain(manager['server_header_transformation'] ?? 'OVERWRITE')
-    const [router] = manager['http_filters'] as [{ typed_config: { suppress_envoy_headers?: boolean } }]
-    expect(router.typed_config.suppress_envoy_headers ?? false).toBe(suppress)
+    const router = (manager['http_filters'] as { typed_config: { suppress_envoy_headers?: boolean } }[]).at(-1)
+    expect(router?.typed_config.suppress_envoy_headers ?? false).toBe(suppress)
     // An empty list would make every private address an internal one.
     expect(manager['internal_address_config']).toEqual({
       cidr_ranges: [{ address_prefix: '255.255.255.255', prefix_len: 32 }],

@@ -1,16 +1,20 @@
 import { assert } from '../base/assert.ts'
 import { compareStrings } from '../base/compare.ts'
+import { anyHostname } from '../gatewayapi/hostname.ts'
 import { envoy } from '../gen/envoy.js'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
-import type { ProxyProfile } from '../graph/gateway-class.ts'
 import type { ListenerNode } from '../graph/listener.ts'
+import type { ProxyProfile } from '../graph/proxy-parameters.ts'
 import { packAny } from './any.ts'
-import { buildPlainChain, buildSecureChain } from './filter-chain.ts'
-import { headerPolicies } from './header-policy.ts'
+import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
+import { buildHeaderPolicy } from './header-policy.ts'
 import type { ServedTable } from './http-connection-manager.ts'
-import { listenerName, secretName, tableName } from './names.ts'
+import { listenerName, secretName, streamClusterName, tableName } from './names.ts'
+import { buildUdpProxy } from './stream-proxy.ts'
 
 const { Listener } = envoy.config.listener.v3
+const { SocketAddress } = envoy.config.core.v3
+type FilterChain = envoy.config.listener.v3.FilterChain
 const { TlsInspector } = envoy.extensions.filters.listener.tls_inspector.v3
 
 const kibibyte = 1024
@@ -23,40 +27,71 @@ export interface EncodedListener {
   readonly secrets: readonly string[]
 }
 
+export interface ListenerOptions {
+  readonly binding: GatewayBinding
+  readonly profile: ProxyProfile
+  /** How a table is divided; not unless given. */
+  readonly bucketsOf?: (table: string) => ServedTable['buckets']
+  /** The names that routes of a TLS listener serve, sorted; none unless given. */
+  readonly serverNamesOf?: (listener: ListenerNode) => readonly string[]
+}
+
 /**
  * The Envoy Listener of one port of a Gateway. Its name is the port as users write it, wherever it is bound.
- * @param listeners the accepted listeners of the port in any order: at least one, all of one protocol
- * @param bucketsOf how a table is divided
+ * @param listeners the accepted listeners of the port in any order: at least one, with protocols that go together
  */
-export function buildListener(
-  listeners: readonly ListenerNode[],
-  binding: GatewayBinding,
-  profile: ProxyProfile,
-  bucketsOf: (table: string) => ServedTable['buckets'] = () => 1,
-): EncodedListener {
+export function buildListener(listeners: readonly ListenerNode[], options: ListenerOptions): EncodedListener {
   const [first] = listeners
+  const secure = first?.protocol === 'HTTPS' || first?.protocol === 'TLS'
   assert(
-    first && listeners.every((l) => l.protocol === first.protocol && l.port === first.port),
-    'an Envoy listener is made of the listeners of one port, which have one protocol',
+    first &&
+      listeners.every(
+        (l) => l.port === first.port && (secure ? l.tls !== 'none' : l.protocol === first.protocol && l.tls === 'none'),
+      ),
+    'an Envoy listener is made of the listeners of one port, whose protocols go together',
   )
-  const served = (listener: ListenerNode): ServedTable => {
-    const name = tableName(listener)
-    return { name, buckets: bucketsOf(name) }
-  }
-  const policy = headerPolicies[profile.headers]
-  const secure = first.protocol === 'HTTPS'
+  const { binding } = options
+  const datagrams = first.protocol === 'UDP'
   const sorted = [...listeners].sort((a, b) => compareStrings(a.hostname, b.hostname))
   const bytes = Listener.encode({
-    name: listenerName(first.port),
+    name: listenerName(first),
     address: {
-      socketAddress: { address: binding.listenAddress, portValue: binding.ports[String(first.port)] ?? first.port },
+      socketAddress: {
+        address: binding.listenAddress,
+        portValue: binding.ports[String(first.port)] ?? first.port,
+        // Every address of both families, by one socket.
+        ...(binding.listenAddress === '::' && { ipv4Compat: true }),
+        ...(datagrams && { protocol: SocketAddress.Protocol.UDP }),
+      },
     },
-    perConnectionBufferLimitBytes: { value: 32 * kibibyte },
-    filterChains: secure
-      ? sorted.map((l) => buildSecureChain(l, policy, served(l)))
-      : [buildPlainChain(first, policy, served(first))],
-    ...(secure && { listenerFilters: [tlsInspector] }),
+    ...(datagrams
+      ? { udpListenerConfig: {}, listenerFilters: [buildUdpProxy(streamClusterName(first), listenerName(first))] }
+      : {
+          perConnectionBufferLimitBytes: { value: 32 * kibibyte },
+          filterChains: secure
+            ? sorted.flatMap((l) => buildSecureChains(l, options))
+            : [buildOnlyChain(first, options)],
+          ...(secure && { listenerFilters: [tlsInspector] }),
+        }),
   }).finish()
   const secrets = secure ? [...new Set(sorted.flatMap((l) => l.certificates.map((c) => secretName(c.key))))].sort() : []
   return { bytes, secrets }
+}
+
+function buildOnlyChain(listener: ListenerNode, options: ListenerOptions): FilterChain {
+  if (listener.protocol === 'TCP') return buildTcpChain(listener)
+  return buildPlainChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))
+}
+
+function buildSecureChains(listener: ListenerNode, options: ListenerOptions): FilterChain[] {
+  if (listener.protocol === 'HTTPS')
+    return [buildSecureChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))]
+  const serverNames = options.serverNamesOf?.(listener) ?? []
+  const chains = serverNames.map((serverName) => buildTlsChain(listener, serverName))
+  return serverNames.includes(listener.hostname || anyHostname) ? chains : [...chains, buildClosingChain(listener)]
+}
+
+function serve(listener: ListenerNode, { bucketsOf }: ListenerOptions): ServedTable {
+  const name = tableName(listener)
+  return { name, buckets: bucketsOf?.(name) ?? 1 }
 }

@@ -51,7 +51,8 @@ describe('names', () => {
   })
 
   it('name listeners and tables after the port that users write, and tables of HTTPS after the hostname too', () => {
-    expect(listenerName(80)).toBe('port-80')
+    expect(listenerName({ port: 80, protocol: 'HTTP' })).toBe('port-80')
+    expect(listenerName({ port: 53, protocol: 'UDP' })).toBe('port-53/udp')
     expect(tableName({ protocol: 'HTTP', port: 80, hostname: 'a.example.com' })).toBe('port-80')
     expect(tableName({ protocol: 'HTTPS', port: 443, hostname: '' })).toBe('port-443/*')
     expect(tableName({ protocol: 'HTTPS', port: 443, hostname: '*.example.com' })).toBe('port-443/*.example.com')

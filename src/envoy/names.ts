@@ -1,5 +1,11 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import { type BackendIdentity, type BackendKey, backendKey } from '../graph/backend.ts'
+import {
+  type BackendIdentity,
+  type BackendKey,
+  type BackendProtocol,
+  type BackendTarget,
+  backendKey,
+} from '../graph/backend.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
 
@@ -13,17 +19,26 @@ import type { BucketCount } from './bucket-expression.ts'
  * reordering rules cannot send a request to another rule's Service.
  */
 export function clusterName({ target, protocol }: BackendIdentity): string {
-  const { group, kind, namespace, name, port } = target
-  const kindPath = group === '' ? kind : `${group}/${kind}`
-  return `${kindPath}/${namespace}/${name}/${port}/${protocol}`
+  return `${backendPath(target)}/${protocol}`
+}
+
+/** "Service/shop/cart/80": what a backendRef names. */
+export function backendPath({ group, kind, namespace, name, port }: BackendTarget): string {
+  return `${group === '' ? kind : `${group}/${kind}`}/${namespace}/${name}/${port}`
 }
 
 /** The reverse of {@link clusterName}. */
-export function parseClusterName(cluster: string): { readonly backend: BackendKey; readonly protocol: string } {
+export function parseClusterName(cluster: string): {
+  readonly backend: BackendKey
+  readonly protocol: BackendProtocol
+} {
   const parts = cluster.split('/')
   const [kind = '', namespace = '', name = '', port = '', protocol = ''] = parts.slice(-5)
   const group = parts.length > 5 ? (parts[0] ?? '') : ''
-  return { backend: backendKey({ group, kind, namespace, name, port: Number(port) }), protocol }
+  return {
+    backend: backendKey({ group, kind, namespace, name, port: Number(port) }),
+    protocol: protocol as BackendProtocol,
+  }
 }
 
 /** What operators see in statistics instead of the cluster's name: "namespace/name/port". */
@@ -40,8 +55,21 @@ export function secretName(secret: NamespacedName): string {
 }
 
 /** The Listener of a port, as users write it. */
-export function listenerName(port: number): string {
-  return `port-${port}`
+export function listenerName({ port, protocol }: Pick<ListenerNode, 'port' | 'protocol'>): string {
+  return protocol === 'UDP' ? `port-${port}/udp` : `port-${port}`
+}
+
+/**
+ * The cluster that the connections of a TCP or TLS listener, or the datagrams of a UDP listener, go to. It belongs
+ * to the listener, because which backends it leads to, and with what weights, is a matter of its
+ * endpoints: an edit of a route never changes a filter chain (ADR 7).
+ * @param serverName of a TLS listener's chain; "" for every name
+ */
+export function streamClusterName(
+  { port, protocol }: Pick<ListenerNode, 'port' | 'protocol'>,
+  serverName = '',
+): string {
+  return protocol === 'TLS' ? `TLS/${port}/${serverName || '*'}` : `${protocol}/${port}`
 }
 
 /**

@@ -2,7 +2,7 @@ import type { Collection } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode } from '../graph/listener.ts'
-import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { type PortProgramming, portKey, transportOf } from '../graph/programming.ts'
 import { ackKey, type ResourceAck } from '../xds/acks.ts'
 import { resourceKey, typeUrls } from '../xds/resource.ts'
 import { listenerName, parseScopeName, tableName } from './names.ts'
@@ -18,7 +18,9 @@ export function createProgramming(
   resources: EnvoyResources,
   verdicts: ResourceVerdicts,
 ): Collection<string, PortProgramming> {
-  const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l) => [portKey(l.gateway, l.port)])
+  const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l) => [
+    portKey(l.gateway, l.port, transportOf(l)),
+  ])
   const scopesByTable = scheduler.index('ScopedRouteConfigurations by table', resources.scopedRoute, (r) => [
     resourceKey(r.scope, parseScopeName(r.name).table),
   ])
@@ -26,13 +28,15 @@ export function createProgramming(
     const first = members[0]
     if (!first) return undefined
     const { gateway, port } = first
+    const transport = transportOf(first)
     const result = (state: PortProgramming['state'], message: string): PortProgramming => ({
       gateway,
       port,
+      transport,
       state,
       message,
     })
-    const name = listenerName(port)
+    const name = listenerName(first)
     const wanted = reads.get(resources.listener, resourceKey(gateway, name))
     if (!wanted) return result('pending', 'waiting for an address and a port to listen on')
     const verdict = reads.get(verdicts, ackKey(typeUrls.listener, gateway, name))
@@ -49,16 +53,22 @@ export function createProgramming(
     const missing = members.some(
       (l) =>
         l.verdict === 'accepted' &&
+        hasTable(l) &&
         keysOf(tableName(l)).some((key) => reads.get(verdicts, key)?.ackedVersion === undefined),
     )
     return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
   })
 }
 
+/** Only HTTP is routed by tables; connections are by their chain. */
+function hasTable({ protocol }: ListenerNode): boolean {
+  return protocol === 'HTTP' || protocol === 'HTTPS'
+}
+
 /** Offline: nobody can be asked. */
 export function programmingUnknown(scheduler: Scheduler, graph: Graph): Collection<string, PortProgramming> {
   const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l: ListenerNode) => [
-    portKey(l.gateway, l.port),
+    portKey(l.gateway, l.port, transportOf(l)),
   ])
   return scheduler.group('PortProgramming', byPort, (_key, _reads, members) => {
     const first = members[0]
@@ -66,6 +76,7 @@ export function programmingUnknown(scheduler: Scheduler, graph: Graph): Collecti
       first && {
         gateway: first.gateway,
         port: first.port,
+        transport: transportOf(first),
         state: 'unknown',
         message: 'offline: there is no proxy to ask',
       }

@@ -205,12 +205,12 @@ describe('the cost of an event', () => {
     translation.apply(route('a', { hostnames: 'a.test', path: '/new' }))
     expect(translation.takeChanges()).toEqual(['route port-80'])
     const after = count()
-    const cost = ['RouteFragment of an attachment', 'VirtualHost', 'TableChunk'].map(
+    const cost = ['RouteFragment of an attachment', 'VirtualHost of a listener', 'TableChunk'].map(
       (name) => [name, (after.get(name) ?? 0) - (before.get(name) ?? 0)] as const,
     )
     expect(Object.fromEntries(cost)).toEqual({
       'RouteFragment of an attachment': 1,
-      VirtualHost: 1,
+      'VirtualHost of a listener': 1,
       TableChunk: 1,
     })
   })

@@ -1,20 +1,22 @@
-import { contentVersion } from '../base/hash.ts'
 import type { Collection, Reads, Source } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { formatObjectKey, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import type { BackendKey, BackendNode } from '../graph/backend.ts'
+import type { BackendNode } from '../graph/backend.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
 import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { buildListener } from './listener.ts'
+import { listMisdirectedHosts } from './misdirected-host.ts'
 import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
+import { buildResource, sameContent, sourceOfBackend } from './resource.ts'
 import {
   buildChunk,
   buildRouteConfiguration,
   chunkKey,
+  mergeLists,
   type RouteTable,
   sameChunk,
   sameTable,
@@ -29,15 +31,9 @@ import {
   scopeKey,
 } from './scoped-route-configuration.ts'
 import { buildSecret } from './secret.ts'
+import { createStreams, type Streams } from './streams.ts'
 import { keepTableForms, type TableForm, type TableFormOptions } from './table-form.ts'
-import {
-  buildVirtualHost,
-  type EncodedVirtualHost,
-  type HostKey,
-  hostKey,
-  sameList,
-  sameVirtualHost,
-} from './virtual-host.ts'
+import { buildVirtualHost, type EncodedVirtualHost, type HostKey, hostKey, sameVirtualHost } from './virtual-host.ts'
 
 type Resources = Collection<string, EnvoyResource>
 
@@ -61,15 +57,6 @@ export interface EnvoyTranslation {
   readonly served: EnvoyResources
 }
 
-/** Equal for everybody who sends or explains it; the bytes are in the version. */
-const byContent = {
-  equals: (a: EnvoyResource, b: EnvoyResource) =>
-    a.version === b.version &&
-    a.slowToWarm === b.slowToWarm &&
-    sameList(a.secrets ?? [], b.secrets ?? []) &&
-    sameList(a.sources, b.sources),
-}
-
 /** Wires the derivations from the graph to Envoy's resources. Each reads only what stands above it. */
 export function createEnvoyResources(
   scheduler: Scheduler,
@@ -80,7 +67,14 @@ export function createEnvoyResources(
   const virtualHosts = createVirtualHosts(scheduler, graph)
   const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
   const backends = createBackends(scheduler, graph, virtualHosts.fragments)
-  const resources = { route, scopedRoute, ...backends, ...createListeners(scheduler, graph, forms) }
+  const streams = createStreams(scheduler, graph)
+  const resources = {
+    route,
+    scopedRoute,
+    cluster: scheduler.join('Cluster resource', [backends.cluster, streams.cluster]),
+    endpoint: scheduler.join('ClusterLoadAssignment resource', [backends.endpoint, streams.endpoint]),
+    ...createListeners(scheduler, graph, forms, streams),
+  }
   const sizes = scheduler.derive('TableSize', tables, (table) => table.size, {
     equals: (a, b) => a.virtualHosts === b.virtualHosts && a.wildcards === b.wildcards,
   })
@@ -103,13 +97,19 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
   const fragmentsByHost = scheduler.index('RouteFragments by host', fragments, (f) =>
     f.hostnames.map(({ hostname }) => hostKey(f.gateway, f.table, hostname)),
   )
-  const virtualHosts = scheduler.group(
-    'VirtualHost',
+  const ownHosts = scheduler.group(
+    'VirtualHost of a listener',
     fragmentsByHost,
     (key, reads) => buildVirtualHost(key, reads, fragmentsByHost),
     { equals: sameVirtualHost },
   )
-  return { fragments, virtualHosts }
+  const misdirectedHosts = scheduler.deriveMany(
+    'VirtualHost of other listeners',
+    listeners,
+    (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames),
+    { equals: sameVirtualHost },
+  )
+  return { fragments, virtualHosts: scheduler.join('VirtualHost', [ownHosts, misdirectedHosts]) }
 }
 
 function createTables(
@@ -164,19 +164,19 @@ function createBackends(scheduler: Scheduler, graph: Graph, fragments: Collectio
     f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
   )
   const cluster = scheduler.group(
-    'Cluster resource',
+    'Cluster of a backend',
     uses,
     (key, reads) => {
       const [scope, name] = splitResourceKey(key)
       const backend = findBackend(reads, graph, name)
       if (!backend) return undefined
       const more = backend.endpoints.type === 'dns' ? { slowToWarm: true } : {}
-      return resource(typeUrls.cluster, scope, name, buildCluster(backend), [sourceOf(backend.key)], more)
+      return buildResource(typeUrls.cluster, scope, name, buildCluster(backend), [sourceOfBackend(backend.key)], more)
     },
-    byContent,
+    sameContent,
   )
   const endpoint = scheduler.group(
-    'ClusterLoadAssignment resource',
+    'ClusterLoadAssignment of a backend',
     uses,
     (key, reads) => {
       const [scope, name] = splitResourceKey(key)
@@ -186,14 +186,19 @@ function createBackends(scheduler: Scheduler, graph: Graph, fragments: Collectio
       const slices =
         backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
       const bytes = buildClusterLoadAssignment(backend, slices)
-      return resource(typeUrls.endpoint, scope, name, bytes, [sourceOf(backend.key)])
+      return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
     },
-    byContent,
+    sameContent,
   )
   return { cluster, endpoint }
 }
 
-function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<string, TableForm>) {
+function createListeners(
+  scheduler: Scheduler,
+  graph: Graph,
+  forms: Collection<string, TableForm>,
+  { serverNames }: Streams,
+) {
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>
     l.verdict === 'accepted' ? l : undefined,
   )
@@ -208,13 +213,13 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
       const certificate = members.flatMap((l) => l.certificates).find((c) => secretName(c.key) === name)
       if (!certificate) return undefined
       const source = formatObjectKey({ group: '', kind: 'Secret', ...splitNamespacedName(certificate.key) })
-      return resource(typeUrls.secret, scope, name, buildSecret(certificate), [source])
+      return buildResource(typeUrls.secret, scope, name, buildSecret(certificate), [source])
     },
-    byContent,
+    sameContent,
   )
 
   const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [
-    resourceKey(l.gateway, listenerName(l.port)),
+    resourceKey(l.gateway, listenerName(l)),
   ])
   const profiles = scheduler.derive('ProxyProfile', graph.gateways, (gateway) => gateway.profile)
   const listener = scheduler.group(
@@ -226,33 +231,27 @@ function createListeners(scheduler: Scheduler, graph: Graph, forms: Collection<s
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
       const bucketsOf = (table: string) => reads.get(forms, resourceKey(first.gateway, table))?.buckets ?? 1
-      const { bytes, secrets } = buildListener(members, binding, profile, bucketsOf)
-      const source = formatObjectKey({ group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(first.gateway) })
-      return resource(typeUrls.listener, first.gateway, listenerName(first.port), bytes, [source], { secrets })
+      const { bytes, secrets } = buildListener(members, {
+        binding,
+        profile,
+        bucketsOf,
+        serverNamesOf: (l) => reads.get(serverNames, l.key) ?? [],
+      })
+      const sources = members.map(({ owner }) =>
+        formatObjectKey({ group: gatewayGroup, kind: owner.kind, ...splitNamespacedName(owner.key) }),
+      )
+      return buildResource(typeUrls.listener, first.gateway, listenerName(first), bytes, mergeLists([sources]), {
+        secrets,
+      })
     },
-    byContent,
+    sameContent,
   )
   return { secret, listener }
 }
 
-/** The backend behind a cluster; undefined also when it has come to speak another protocol, which is another cluster. */
+/** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
 function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
   const { backend: key, protocol } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
-  return backend?.state === 'resolved' && backend.protocol === protocol ? backend : undefined
-}
-
-function sourceOf(key: BackendKey): string {
-  return key.slice(0, key.lastIndexOf('/'))
-}
-
-function resource(
-  typeUrl: string,
-  scope: string,
-  name: string,
-  bytes: Uint8Array,
-  sources: readonly string[],
-  more: Partial<EnvoyResource> = {},
-): EnvoyResource {
-  return { typeUrl, scope, name, version: contentVersion(bytes), bytes, sources, ...more }
+  return backend?.state === 'resolved' ? { ...backend, protocol } : undefined
 }

@@ -1,9 +1,12 @@
 import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
-import type { HTTPRouteRuleNode } from '../graph/http-route.ts'
-import { buildDuration } from './any.ts'
+import type { RouteRuleNode } from '../graph/route-rule.ts'
+import { buildCorsPolicy, corsFilter } from './filters/cors.ts'
+import { buildAuths } from './filters/external-auth.ts'
+import { buildSession, statefulSessionFilter } from './filters/stateful-session.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
+import { buildTries } from './retry-policy.ts'
 import { buildFraction, wholeShare } from './route-match.ts'
 import type { ChangePlan, MirrorPlan, SharePlan } from './route-plan.ts'
 
@@ -29,10 +32,22 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
   }
 }
 
+/** What a Route asks of the filters of its connection manager; nothing where it asks nothing. */
+export function buildFilterConfigs({ cors, auths, session }: Pick<ChangePlan, 'cors' | 'auths' | 'session'>): Route {
+  if (cors === undefined && session === undefined && auths.length === 0) return {}
+  return {
+    typedPerFilterConfig: {
+      ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
+      ...buildAuths(auths),
+      ...(session && { [statefulSessionFilter.name]: buildSession(session) }),
+    },
+  }
+}
+
 /** Sends everything that a Route matches to one cluster. */
 export function buildSingleAction(
   share: SharePlan & { readonly cluster: string },
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
   interval: Interval = wholeInterval,
 ): Route {
@@ -44,8 +59,14 @@ export function buildSingleAction(
       ...(changes.host !== undefined && { hostRewriteLiteral: changes.host }),
     },
     ...buildHeaderFields(changes),
+    ...buildFilterConfigs(changes),
   }
 }
+
+const failureCodes = {
+  500: ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+  503: ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE,
+} as const
 
 /**
  * Divides what a Route matches among clusters that differ in nothing but headers and host. Each cluster
@@ -55,7 +76,7 @@ export function buildSingleAction(
 export function buildWeightedAction(
   shares: readonly SharePlan[],
   common: ChangePlan,
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
 ): Route {
   const clusters = shares.map(({ cluster, weight, changes }) => ({
@@ -68,21 +89,22 @@ export function buildWeightedAction(
     route: {
       weightedClusters: { clusters },
       ...(shares.some((share) => share.cluster === undefined) && {
-        clusterNotFoundResponseCode: ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR,
+        clusterNotFoundResponseCode: failureCodes[rule.failureStatus],
       }),
       ...buildCommonAction(common, rule, match, wholeInterval),
     },
+    ...buildFilterConfigs(common),
   }
 }
 
 function buildCommonAction(
   { path, mirrors }: ChangePlan,
-  rule: HTTPRouteRuleNode,
+  rule: RouteRuleNode,
   match: HTTPPathMatch,
   interval: Interval,
 ): RouteAction {
   return {
-    ...buildTimeouts(rule),
+    ...buildTries(rule),
     ...buildPathRewrite(path && planPathChange(path, match)),
     requestMirrorPolicies: mirrors.flatMap((mirror) => buildMirror(mirror, interval)),
   }
@@ -101,21 +123,4 @@ function buildMirror(
   // A copy should look like the original: without this its Host would end in "-shadow".
   const policy = { cluster, disableShadowHostSuffixAppend: true }
   return [end >= to ? policy : { ...policy, runtimeFraction: buildFraction(end) }]
-}
-
-/** Beyond this the connection manager's limit for idle streams would end a request before its own limit. */
-const idleLimit = 300_000
-
-/**
- * Envoy's default of 15 s would cut long answers that nobody asked to limit. There are no retries, so
- * that the limit of one try is a limit of the whole.
- */
-function buildTimeouts({ requestTimeout, backendRequestTimeout }: HTTPRouteRuleNode): RouteAction {
-  const limits = [requestTimeout ?? 0, backendRequestTimeout ?? 0].filter((limit) => limit > 0)
-  const timeout = limits.length === 0 ? 0 : Math.min(...limits)
-  const unlimited = requestTimeout === 0 && timeout === 0
-  return {
-    timeout: buildDuration(timeout),
-    ...((unlimited || timeout > idleLimit) && { idleTimeout: buildDuration(timeout) }),
-  }
 }

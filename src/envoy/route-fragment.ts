@@ -4,10 +4,11 @@ import { anyHostname, compareHostnames, type HostnameIntersection, intersectHost
 import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
-import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
+import { isStreamRoute } from '../graph/stream-owner.ts'
 import { clusterName, tableName } from './names.ts'
 import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
 
@@ -75,11 +76,11 @@ export function buildFragment(
   portHostnames: PortHostnames,
 ): RouteFragment | undefined {
   const listener = reads.get(listeners, key)
-  if (!listener) return undefined
+  if (!listener || isStreamRoute(route)) return undefined
   const { table, hostname } = listener
   const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
   const owned = compactList(hostnames.filter((h) => findOwner(claims, h.hostname) === hostname))
-  const sources = [formatObjectKey({ group: gatewayGroup, kind: 'HTTPRoute', ...splitNamespacedName(route.key) })]
+  const sources = [formatObjectKey({ group: gatewayGroup, kind: route.kind, ...splitNamespacedName(route.key) })]
   const base = { gateway, table, listenerHostname: hostname, hostnames: owned, sources }
   if (owned.length === 0) return { ...base, routes: none, backends: none, awaits: none }
   return {
@@ -91,7 +92,7 @@ export function buildFragment(
 }
 
 /** The listener on a port to which a hostname belongs: the most specific one that covers it. */
-function findOwner(claims: readonly string[], hostname: string): string | undefined {
+export function findOwner(claims: readonly string[], hostname: string): string | undefined {
   return claims.find((claim) => intersectHostname(claim, hostname) === hostname)
 }
 
@@ -101,7 +102,7 @@ export function sortHostnames(hostnames: readonly string[]): string[] {
 }
 
 /** Also those that get nothing now: a change of weights must not have to wait for a cluster. */
-function listBackends(route: HTTPRouteNode): BackendIdentity[] {
+function listBackends(route: L7RouteNode): BackendIdentity[] {
   const found = new Map<string, BackendIdentity>()
   const add = (backend: BackendIdentity | undefined) => {
     if (backend) found.set(clusterName(backend), backend)
@@ -109,7 +110,7 @@ function listBackends(route: HTTPRouteNode): BackendIdentity[] {
   for (const { filters, backendRefs } of route.rules) {
     for (const ref of backendRefs) add(ref.backend)
     for (const filter of [...filters, ...backendRefs.flatMap((ref) => ref.filters)])
-      if (filter.type === 'mirror') add(filter.backend)
+      if (filter.type !== 'plain') add(filter.backend)
   }
   return [...found.values()]
 }

@@ -1,7 +1,9 @@
 import type { HTTPRouteMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
+import type { RouteMatchNode } from '../graph/route-rule.ts'
 
 type RouteMatch = envoy.config.route.v3.RouteMatch
+type HeaderMatcher = envoy.config.route.v3.HeaderMatcher
 type StringMatcher = envoy.type.matcher.v3.StringMatcher
 const { DenominatorType } = envoy.type.v3.FractionalPercent
 
@@ -10,25 +12,40 @@ export const wholeShare = 1_000_000
 
 /** What a Route may ask for beyond the match that the user wrote. */
 export interface MatchExtension {
-  readonly headers?: readonly envoy.config.route.v3.HeaderMatcher[]
+  readonly headers?: readonly HeaderMatcher[]
   /** Parts of a million; everything unless given. */
   readonly share?: number
+  /** Not the requests themselves but what browsers ask before they send one (CORS). */
+  readonly preflight?: boolean
 }
 
 /** All parts are ANDed, as in the Gateway API. */
-export function buildRouteMatch(match: HTTPRouteMatch, extension: MatchExtension = {}): RouteMatch {
+export function buildRouteMatch(
+  { match, grpc }: Pick<RouteMatchNode, 'match' | 'grpc'>,
+  extension: MatchExtension = {},
+): RouteMatch {
   const { headers = [], queryParams = [], method } = match
-  const { share = wholeShare } = extension
+  const { share = wholeShare, preflight = false } = extension
   return {
     ...buildPathMatch(match),
     headers: [
-      ...(method === undefined ? [] : [{ name: ':method', stringMatch: { exact: method } }]),
+      ...(method === undefined ? [] : preflight ? matchPreflight(method) : [matchText(':method', method)]),
       ...headers.map((h) => ({ name: h.name.toLowerCase(), stringMatch: buildStringMatch(h) })),
       ...(extension.headers ?? []),
     ],
     queryParameters: queryParams.map((q) => ({ name: q.name, stringMatch: buildStringMatch(q) })),
+    ...(grpc && { grpc: {} }),
     ...(share < wholeShare && { runtimeFraction: buildFraction(share) }),
   }
+}
+
+function matchText(name: string, exact: string): HeaderMatcher {
+  return { name, stringMatch: { exact } }
+}
+
+function matchPreflight(method: string): HeaderMatcher[] {
+  const asked = matchText('access-control-request-method', method)
+  return [matchText(':method', 'OPTIONS'), asked, { name: 'origin', presentMatch: true }]
 }
 
 function buildPathMatch({ path: { type, value } }: HTTPRouteMatch): RouteMatch {

@@ -1,10 +1,13 @@
 import type {
+  HTTPCORSFilter,
   HTTPHeaderFilter,
   HTTPPathModifier,
   HTTPRequestRedirectFilter,
 } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
-import type { HTTPRouteRuleNode, ResolvedFilter } from '../graph/http-route.ts'
+import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
+import type { SessionNode } from '../graph/session.ts'
+import type { AuthPlan } from './filters/external-auth.ts'
 import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
 import { clusterName } from './names.ts'
 
@@ -21,6 +24,10 @@ export interface ChangePlan {
   readonly request: HeaderMutations
   readonly response: HeaderMutations
   readonly mirrors: readonly MirrorPlan[]
+  readonly cors: HTTPCORSFilter | undefined
+  /** Who is asked, one after the other. */
+  readonly auths: readonly AuthPlan[]
+  readonly session: SessionNode | undefined
 }
 
 /** Where a share of a rule's requests goes. */
@@ -36,10 +43,18 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   let redirect: HTTPRequestRedirectFilter | undefined
   let host: string | undefined
   let path: HTTPPathModifier | undefined
+  let cors: HTTPCORSFilter | undefined
   const request: HTTPHeaderFilter[] = []
   const response: HTTPHeaderFilter[] = []
   const mirrors: MirrorPlan[] = []
+  const auths: AuthPlan[] = []
   for (const resolved of filters) {
+    if (resolved.type === 'external-auth') {
+      const { target } = resolved.backend
+      const authority = `${target.name}.${target.namespace}`
+      auths.push({ filter: resolved.filter, cluster: clusterName(resolved.backend), authority })
+      continue
+    }
     if (resolved.type === 'mirror') {
       const { backend, perMillion } = resolved
       if (backend && perMillion > 0) mirrors.push({ cluster: clusterName(backend), perMillion })
@@ -47,6 +62,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     }
     const { filter } = resolved
     if (filter.type === 'RequestRedirect') redirect = filter.requestRedirect
+    else if (filter.type === 'CORS') cors = filter.cors
     else if (filter.type === 'URLRewrite') {
       host = filter.urlRewrite.hostname ?? host
       path = filter.urlRewrite.path ?? path
@@ -62,28 +78,32 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     request: foldHeaderFilters(request),
     response: foldHeaderFilters(response),
     mirrors,
+    cors,
+    auths,
+    session: undefined,
   }
 }
 
 /** The shares of a rule's backends that get any requests; those that are answered with 500 are one share. */
-export function planShares(rule: HTTPRouteRuleNode): SharePlan[] {
+export function planShares(rule: RouteRuleNode): SharePlan[] {
   const shares: SharePlan[] = []
   let failing = 0
   for (const { backend, weight, filters } of rule.backendRefs) {
     if (weight <= 0) continue
-    if (backend)
-      shares.push({ weight, cluster: clusterName(backend), changes: planChanges([...rule.filters, ...filters]) })
-    else failing += weight
+    if (backend) {
+      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session }
+      shares.push({ weight, cluster: clusterName(backend), changes })
+    } else failing += weight
   }
   if (failing > 0 && shares.length > 0) shares.push({ weight: failing, cluster: undefined, changes: planChanges([]) })
   return shares
 }
 
-/** Every backend that slows the table down: it is routed to or mirrored to, and warms slowly. */
-export function slowBackendsOf(rule: HTTPRouteRuleNode): BackendIdentity[] {
+/** Every backend that slows the table down: it is routed to, mirrored to or asked, and warms slowly. */
+export function slowBackendsOf(rule: RouteRuleNode): BackendIdentity[] {
   const refs = rule.backendRefs.filter((ref) => ref.weight > 0 && ref.backend)
-  const mirrors = [rule.filters, ...refs.map((ref) => ref.filters)]
+  const asked = [rule.filters, ...refs.map((ref) => ref.filters)]
     .flat()
-    .flatMap((filter) => (filter.type === 'mirror' && filter.perMillion > 0 ? [filter] : []))
-  return [...refs, ...mirrors].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
+    .flatMap((f) => ((f.type === 'mirror' && f.perMillion > 0) || f.type === 'external-auth' ? [f] : []))
+  return [...refs, ...asked].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
 }

@@ -209,6 +209,14 @@ describe('rewrites', () => {
   )
   const rooted = addCase('rooted.test', rewrite('/', prefix('/base')))
   const same = addCase('same.test', rewrite('/', prefix('/')))
+  const ofBackend = (urlRewrite: string) => `filters: [{type: URLRewrite, urlRewrite: ${urlRewrite}}]`
+  const full = (to: string) => `{path: {type: ReplaceFullPath, replaceFullPath: "${to}"}}`
+  const backend = addCase(
+    'backend-rewrite.test',
+    `{matches: [{path: {value: /full}}], backendRefs: [${ref('one', ofBackend(full('/rewritten-full')))}]}`,
+    `{matches: [{path: {value: /prefix}}], backendRefs: [${ref('one', ofBackend(prefix('/rewritten-prefix')))}]}`,
+    `{matches: [{path: {value: /each}}], backendRefs: [${ref('one', `weight: 3, ${ofBackend(prefix('/one'))}`)}, ${ref('two', ofBackend(full('/two')))}]}`,
+  )
 
   it.each([
     [host, '/a', '/xyz'],
@@ -236,8 +244,19 @@ describe('rewrites', () => {
     [rooted, '/', '/base/'],
     [rooted, '/bar?q=1', '/base/bar?q=1'],
     [same, '/bar', '/bar'],
+    [backend, '/full/original', '/rewritten-full'],
+    [backend, '/prefix/original', '/rewritten-prefix/original'],
   ])('turns %s%s into %s', async (sentHost, path, expected) => {
     expect((await get(sentHost, path)).echo.path).toBe(expected)
+  })
+
+  it('may be another one for each backend, which keep their weights', async () => {
+    const found = await count(400, async () => {
+      const { echo } = await get(backend, '/each/x')
+      return `${echo.service} ${echo.path}`
+    })
+    expect(Object.keys(found).sort()).toEqual(['one /one/x', 'two /two'])
+    expectShare(found['one /one/x'], 400, 0.75)
   })
 
   it('sees no path with bytes that a pattern would not match: they would pass without a rewrite', async () => {

@@ -47,7 +47,7 @@ describe('buildRoutes', () => {
       `{matches: [{path: {value: /b}}, {path: {type: Exact, value: /a}}], backendRefs: [${ref('one')}]}`,
     )
     const routes = rule ? buildRoutes(rule, http) : []
-    expect(routes.map(({ rank }) => [rank.path, rank.match])).toEqual([
+    expect(routes.map(({ rank }) => [rank.kind === 'HTTPRoute' && rank.path, rank.match])).toEqual([
       ['PathPrefix', 0],
       ['Exact', 1],
     ])

@@ -1,9 +1,12 @@
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
-import type { HTTPRouteMatchNode, HTTPRouteRuleNode } from '../graph/http-route.ts'
+import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
+import { corsFilter } from './filters/cors.ts'
+import { buildClusterCookie, matchClusterCookie } from './filters/stateful-session.ts'
 import { clusterName } from './names.ts'
 import { buildRedirects, type RedirectContext } from './redirect.ts'
 import {
+  buildFilterConfigs,
   buildHeaderFields,
   buildSingleAction,
   buildWeightedAction,
@@ -37,46 +40,94 @@ interface RouteForm {
  * Envoy must try in this order. Depends on nothing but its arguments, and neither on the rule's
  * position nor on its name.
  */
-export function buildRoutes(rule: HTTPRouteRuleNode, context: RouteContext): EncodedRoute[] {
+export function buildRoutes(rule: RouteRuleNode, context: RouteContext): EncodedRoute[] {
   const build = planRule(rule, context)
   return rule.matches.flatMap((node) =>
-    build(node).map(({ when, route }) => ({
-      rank: node.rank,
-      bytes: Route.encode({ match: buildRouteMatch(node.match, when), ...route }).finish(),
-    })),
+    build(node)
+      .flatMap((form) => addPreflight(form, node))
+      .map(({ when, route }) => ({
+        rank: node.rank,
+        bytes: Route.encode({ match: buildRouteMatch(node, when), ...route }).finish(),
+      })),
   )
 }
 
+/** A rule for one method must also get the preflights of that method, if it answers them. */
+function addPreflight(form: RouteForm, { match }: RouteMatchNode): RouteForm[] {
+  const asks = form.route.typedPerFilterConfig?.[corsFilter.name] !== undefined
+  if (!asks || match.method === undefined || match.method === 'OPTIONS') return [form]
+  return [form, { ...form, when: { ...form.when, preflight: true } }]
+}
+
 /** What a table that holds the rule's Routes must wait for: names of clusters that warm slowly, sorted. */
-export function clustersOf(rule: HTTPRouteRuleNode): { awaits: string[] } {
+export function clustersOf(rule: RouteRuleNode): { awaits: string[] } {
   return { awaits: [...new Set(slowBackendsOf(rule).map(clusterName))].sort() }
 }
 
-const failure: Route = { directResponse: { status: 500 } }
+function buildFailure({ failureStatus }: RouteRuleNode): Route {
+  return { directResponse: { status: failureStatus } }
+}
 
 /** What is the same for every match is found once. */
-function planRule(rule: HTTPRouteRuleNode, context: RouteContext): (node: HTTPRouteMatchNode) => RouteForm[] {
+function planRule(rule: RouteRuleNode, context: RouteContext): (node: RouteMatchNode) => RouteForm[] {
   const always = (route: Route): RouteForm[] => [{ when: {}, route }]
-  if (rule.broken) return () => always(failure)
+  if (rule.broken) return () => always(buildFailure(rule))
   const own = planChanges(rule.filters)
   if (own.redirect) return (node) => buildRedirectForms(own, node, context)
   const shares = planShares(rule)
   const [first, ...others] = shares
-  if (!first) return () => always(failure)
+  if (!first) return () => always(buildFailure(rule))
   if (others.length === 0) return (node) => buildShareForms(first, wholeInterval, rule, node, context)
+  const valid = shares.flatMap(({ cluster, ...share }) => (cluster === undefined ? [] : [{ cluster, ...share }]))
+  const { session } = rule
+  if (session?.type !== 'cookie') return planDivision(shares, rule, context)
+  const divided = planDivision(
+    shares.map((share) => rememberCluster(share, session)),
+    rule,
+    context,
+  )
+  return (node) => [
+    ...valid.flatMap((share) =>
+      buildShareForms(share, wholeInterval, rule, node, context).map(({ when, route }) => ({
+        when: { ...when, headers: [...(when.headers ?? []), matchClusterCookie(session, share.cluster)] },
+        route,
+      })),
+    ),
+    ...divided(node),
+  ]
+}
+
+/** Who gets an answer of the share also gets a cookie that leads back to its cluster. */
+function rememberCluster(share: SharePlan, session: Parameters<typeof buildClusterCookie>[0]): SharePlan {
+  const { cluster, changes } = share
+  if (cluster === undefined) return share
+  const { add, remove } = changes.response
+  return {
+    ...share,
+    changes: { ...changes, response: { add: [...add, buildClusterCookie(session, cluster)], remove } },
+  }
+}
+
+/** Divides requests among several shares: by one Route where they differ in nothing but headers and host. */
+function planDivision(
+  shares: readonly SharePlan[],
+  rule: RouteRuleNode,
+  context: RouteContext,
+): (node: RouteMatchNode) => RouteForm[] {
   const valid = shares.filter((share) => share.cluster !== undefined)
+  const [first] = valid
   const common = new Set(valid.map(({ changes }) => routeLevelKey(changes)))
-  if (common.size > 1 || valid.some((share) => share.changes.redirect)) {
+  if (first === undefined || common.size > 1 || valid.some((share) => share.changes.redirect)) {
     const intervals = divide(shares)
     return (node) =>
       shares.flatMap((share, i) => buildShareForms(share, intervals[i] ?? wholeInterval, rule, node, context))
   }
-  return ({ match }) => always(buildWeightedAction(shares, first.changes, rule, match.path))
+  return ({ match }) => [{ when: {}, route: buildWeightedAction(shares, first.changes, rule, match.path) }]
 }
 
 /** Equal for changes that one Route can make for several clusters. */
-function routeLevelKey({ path, mirrors }: ChangePlan): string {
-  return JSON.stringify([path, mirrors])
+function routeLevelKey({ path, mirrors, cors, auths, session }: ChangePlan): string {
+  return JSON.stringify([path, mirrors, cors, auths, session])
 }
 
 /**
@@ -99,23 +150,28 @@ function divide(shares: readonly SharePlan[]): Interval[] {
 function buildShareForms(
   share: SharePlan,
   interval: Interval,
-  rule: HTTPRouteRuleNode,
-  node: HTTPRouteMatchNode,
+  rule: RouteRuleNode,
+  node: RouteMatchNode,
   context: RouteContext,
 ): RouteForm[] {
   const { cluster, changes } = share
   if (interval.from === interval.to) return []
   const when = { share: interval.to }
-  if (cluster === undefined) return [{ when, route: failure }]
+  if (cluster === undefined) return [{ when, route: buildFailure(rule) }]
   if (changes.redirect)
     return buildRedirectForms(changes, node, context).map((form) => ({ ...form, when: { ...form.when, ...when } }))
   return [{ when, route: buildSingleAction({ ...share, cluster }, rule, node.match.path, interval) }]
 }
 
-function buildRedirectForms(changes: ChangePlan, { match }: HTTPRouteMatchNode, context: RouteContext): RouteForm[] {
+function buildRedirectForms(changes: ChangePlan, { match }: RouteMatchNode, context: RouteContext): RouteForm[] {
   if (!changes.redirect) return []
   return buildRedirects(changes.redirect, match.path, context).map(({ when, redirect }) => ({
     when,
-    route: { redirect, ...buildHeaderFields(changes) },
+    // Envoy looks at no origin before it redirects, but asks who must be asked.
+    route: {
+      redirect,
+      ...buildHeaderFields(changes),
+      ...buildFilterConfigs({ ...changes, cors: undefined, session: undefined }),
+    },
   }))
 }

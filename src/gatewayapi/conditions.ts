@@ -46,6 +46,20 @@ export const gatewayConditions = {
   InsecureFrontendValidationMode: { True: ['ConfigurationChanged'] },
 } as const satisfies ConditionTable
 
+/** Of ListenerSet.status.conditions; those of its listeners are as in a Gateway. */
+export const listenerSetConditions = {
+  Accepted: {
+    True: ['Accepted', 'ListenersNotValid'],
+    False: ['Invalid', 'NotAllowed', 'ParentNotAccepted', 'ListenersNotValid'],
+    Unknown: ['Pending'],
+  },
+  Programmed: {
+    True: ['Programmed'],
+    False: ['Invalid', 'NotAllowed', 'ParentNotAccepted', 'ListenersNotValid', 'Pending'],
+    Unknown: ['Pending'],
+  },
+} as const satisfies ConditionTable
+
 /** Of Gateway.status.listeners[].conditions. */
 export const listenerConditions = {
   Accepted: {

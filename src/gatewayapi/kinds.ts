@@ -4,12 +4,15 @@ import { ConfigMap } from './objects/config-map.ts'
 import { EndpointSlice } from './objects/endpoint-slice.ts'
 import { Gateway } from './objects/gateway.ts'
 import { GatewayClass } from './objects/gateway-class.ts'
+import { GRPCRoute } from './objects/grpc-route.ts'
 import { HTTPRoute } from './objects/http-route.ts'
+import { ListenerSet } from './objects/listener-set.ts'
 import { Namespace } from './objects/namespace.ts'
 import { gatewayGroup } from './objects/reference.ts'
 import { ReferenceGrant } from './objects/reference-grant.ts'
 import { Secret } from './objects/secret.ts'
 import { Service } from './objects/service.ts'
+import { TCPRoute, TLSRoute, UDPRoute } from './objects/stream-route.ts'
 
 /** What providers need to know of a kind. */
 export interface KindDefinition<S extends z.ZodType = z.ZodType> {
@@ -41,6 +44,14 @@ export const kinds = {
     clusterScoped: false,
     schema: Gateway,
   },
+  ListenerSet: {
+    group: gatewayGroup,
+    kind: 'ListenerSet',
+    plural: 'listenersets',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: ListenerSet,
+  },
   HTTPRoute: {
     group: gatewayGroup,
     kind: 'HTTPRoute',
@@ -48,6 +59,38 @@ export const kinds = {
     versions: ['v1', 'v1beta1'],
     clusterScoped: false,
     schema: HTTPRoute,
+  },
+  GRPCRoute: {
+    group: gatewayGroup,
+    kind: 'GRPCRoute',
+    plural: 'grpcroutes',
+    versions: ['v1'],
+    clusterScoped: false,
+    schema: GRPCRoute,
+  },
+  TLSRoute: {
+    group: gatewayGroup,
+    kind: 'TLSRoute',
+    plural: 'tlsroutes',
+    versions: ['v1', 'v1alpha3', 'v1alpha2'],
+    clusterScoped: false,
+    schema: TLSRoute,
+  },
+  TCPRoute: {
+    group: gatewayGroup,
+    kind: 'TCPRoute',
+    plural: 'tcproutes',
+    versions: ['v1', 'v1alpha2'],
+    clusterScoped: false,
+    schema: TCPRoute,
+  },
+  UDPRoute: {
+    group: gatewayGroup,
+    kind: 'UDPRoute',
+    plural: 'udproutes',
+    versions: ['v1', 'v1alpha2'],
+    clusterScoped: false,
+    schema: UDPRoute,
   },
   ReferenceGrant: {
     group: gatewayGroup,

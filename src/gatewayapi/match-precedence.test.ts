@@ -1,18 +1,21 @@
 import { expect, test } from 'vitest'
 import {
-  buildMatchRank,
+  buildGRPCMatchRank,
+  buildHTTPMatchRank,
   buildRouteRank,
   compareHostedMatches,
   compareMatchRanks,
   type MatchRank,
 } from './match-precedence.ts'
 import { namespacedName } from './object-key.ts'
+import type { GRPCRouteMatch } from './objects/grpc-route.ts'
 import type { HTTPRouteMatch } from './objects/http-route.ts'
 
 const route = (name: string, created?: string) => buildRouteRank(namespacedName('shop', name), created)
 const path = (type: HTTPRouteMatch['path']['type'], value: string) => ({ path: { type, value } })
 const header = (name: string) => ({ type: 'Exact' as const, name, value: 'x' })
-const rank = (match: HTTPRouteMatch, from = route('a'), rule = 0, index = 0) => buildMatchRank(from, rule, index, match)
+const rank = (match: HTTPRouteMatch, from = route('a'), rule = 0, index = 0) =>
+  buildHTTPMatchRank(from, rule, index, match)
 const prefix = path('PathPrefix', '/a')
 
 test.each<[string, MatchRank, MatchRank]>([
@@ -91,4 +94,33 @@ test('a narrower hostname of the route wins over its path', () => {
   const narrow = { original: 'abc.example.com', rank: rank(path('PathPrefix', '/path'), route('narrow')) }
   expect([wide, narrow].sort(compareHostedMatches)).toEqual([narrow, wide])
   expect([narrow, { ...narrow, original: '' }].sort(compareHostedMatches)[0]).toBe(narrow)
+})
+
+const grpcRank = (match: GRPCRouteMatch, from = route('a'), rule = 0) => buildGRPCMatchRank(from, rule, 0, match)
+const method = (service?: string, name?: string, type: 'Exact' | 'RegularExpression' = 'Exact'): GRPCRouteMatch => ({
+  method: { type, ...(service !== undefined && { service }), ...(name !== undefined && { method: name }) },
+})
+
+test.each<[string, MatchRank, MatchRank]>([
+  ['a longer service', grpcRank(method('a.bc')), grpcRank(method('a.b', 'LongMethod'))],
+  ['a longer method of equal services', grpcRank(method('a.b', 'Get')), grpcRank(method('a.b'))],
+  ['a service rather than a method', grpcRank(method('a')), grpcRank(method(undefined, 'LongMethod'))],
+  ['more headers', grpcRank({ ...method('a'), headers: [header('x')] }), grpcRank(method('a'))],
+  [
+    'an exact match before a longer pattern',
+    grpcRank(method('a')),
+    grpcRank(method('aaa.*', '.*', 'RegularExpression')),
+  ],
+  ['a pattern before everything', grpcRank(method('a', undefined, 'RegularExpression')), grpcRank({})],
+  ['everything with a header before everything', grpcRank({ headers: [header('x')] }), grpcRank({})],
+  ['the older route', grpcRank({}, route('z', '2026-01-01T00:00:00Z')), grpcRank({}, route('a'))],
+  ['the first rule', grpcRank({}, route('a'), 0), grpcRank({}, route('a'), 1)],
+  [
+    'gRPC before HTTP, whatever the path and the age',
+    grpcRank({}),
+    rank(path('Exact', '/a'), route('z', '2020-01-01T00:00:00Z')),
+  ],
+])('of gRPC matches: %s', (_, first, second) => {
+  expect(compareMatchRanks(first, second)).toBeLessThan(0)
+  expect(compareMatchRanks(second, first)).toBeGreaterThan(0)
 })

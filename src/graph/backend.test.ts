@@ -35,6 +35,7 @@ describe('a Service', () => {
       target: { group: '', kind: 'Service', namespace: 'shop', name: 'cart', port: 9000 },
       state: 'resolved',
       protocol: 'http1',
+      webSocket: false,
       endpoints: { type: 'endpoint-slices', portName: 'admin' },
     })
   })

@@ -15,20 +15,25 @@ export interface BackendTarget {
   readonly name: string
   /** Port of the Service; 0 where the kind has none of its own (Backend). */
   readonly port: number
+  /** A Service may have one port for each; TCP unless given. */
+  readonly transport?: 'UDP'
 }
 
-/** The canonical text of a target: "group/kind/namespace/name/port". */
+/** The canonical text of a target: "group/kind/namespace/name/port", with ".udp" behind a port of UDP. */
 export type BackendKey = string & { readonly __brand: 'BackendKey' }
 
 export function backendKey(target: BackendTarget): BackendKey {
-  return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${target.port}` as BackendKey
+  const port = target.transport === 'UDP' ? `${target.port}.udp` : target.port
+  return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${port}` as BackendKey
 }
 
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
   const [group = '', kind = '', namespace = '', ...rest] = key.split('/')
   // A reference may have any name, also one with a slash, which then stands for nothing.
-  return { group, kind, namespace, name: rest.slice(0, -1).join('/'), port: Number(rest.at(-1)) }
+  const [port, transport] = (rest.at(-1) ?? '').split('.')
+  const name = rest.slice(0, -1).join('/')
+  return { group, kind, namespace, name, port: Number(port), ...(transport === 'udp' && { transport: 'UDP' }) }
 }
 
 /** How Envoy speaks to a backend. From the Service port's appProtocol (GEP-1911) or the kind of route. */
@@ -57,7 +62,10 @@ export interface BackendNode {
   readonly key: BackendKey
   readonly target: BackendTarget
   readonly state: 'resolved' | 'not-found' | 'unsupported-kind' | 'unsupported-value'
+  /** What HTTPRoutes speak. */
   readonly protocol: BackendProtocol
+  /** It is for WebSocket (kubernetes.io/ws), which is begun by HTTP/1.1. */
+  readonly webSocket: boolean
   readonly endpoints: EndpointSource
   /** Why it is not resolved, without the path of the reference. */
   readonly problem?: Problem
@@ -67,6 +75,20 @@ export interface BackendNode {
 export interface BackendIdentity {
   readonly target: BackendTarget
   readonly protocol: BackendProtocol
+}
+
+/**
+ * How routes of a kind speak to a backend: gRPC is HTTP/2, whatever else the backend may speak.
+ * @returns what is wrong, without a path, where they cannot
+ */
+export function identifyBackend(
+  { target, protocol, webSocket }: BackendNode,
+  routeKind: 'HTTPRoute' | 'GRPCRoute',
+): BackendIdentity | { readonly problem: Problem } {
+  if (routeKind === 'HTTPRoute') return { target, protocol }
+  if (!webSocket) return { target, protocol: 'h2c' }
+  const message = `${target.kind} "${target.name}" is for WebSocket, which is not gRPC: use another port or appProtocol kubernetes.io/h2c`
+  return { problem: { on: 'ResolvedRefs', reason: 'UnsupportedProtocol', message } }
 }
 
 export interface BackendContext {
@@ -98,13 +120,16 @@ function unresolved(
   message: string,
 ): BackendNode {
   const problem = { on: 'ResolvedRefs', reason, message }
-  return { key, target, state, protocol: 'http1', endpoints: { type: 'static', endpoints: [] }, problem }
+  const endpoints: EndpointSource = { type: 'static', endpoints: [] }
+  return { key, target, state, protocol: 'http1', webSocket: false, endpoints, problem }
 }
 
 /** Application protocols of Services (GEP-1911) and of Backends; others are left to the user. */
 function protocolOf(appProtocol: string | undefined): BackendProtocol {
   return appProtocol === 'kubernetes.io/h2c' || appProtocol === `${backendGroup}/h2c` ? 'h2c' : 'http1'
 }
+
+const webSocketProtocols = ['kubernetes.io/ws', `${backendGroup}/ws`]
 
 /** TLS towards backends is not there yet, and sending in the clear what should be encrypted is worse than an error. */
 const tlsProtocols = ['kubernetes.io/wss', `${backendGroup}/wss`]
@@ -117,9 +142,11 @@ function resolveService(key: BackendKey, target: BackendTarget, { reads, service
     const message = `Service "${target.name}" is of type ExternalName, which is refused: use a Backend with an fqdn`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
   }
-  const port = (service.spec.ports ?? []).find((p) => p.port === target.port && (p.protocol ?? 'TCP') === 'TCP')
+  const port = (service.spec.ports ?? []).find(
+    (p) => p.port === target.port && (p.protocol ?? 'TCP') === (target.transport ?? 'TCP'),
+  )
   if (!port) {
-    const message = `Service "${target.name}" has no port ${target.port}`
+    const message = `Service "${target.name}" has no ${target.transport ? `${target.transport} ` : ''}port ${target.port}`
     return unresolved(key, target, 'not-found', 'BackendNotFound', message)
   }
   if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol)) {
@@ -127,7 +154,8 @@ function resolveService(key: BackendKey, target: BackendTarget, { reads, service
     return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
   const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
-  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), endpoints }
+  const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
+  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints }
 }
 
 function resolveBackendObject(
@@ -155,5 +183,6 @@ function resolveBackendObject(
   }
   const endpoints: EndpointSource =
     names.length > 0 ? { type: 'dns', endpoints: names } : { type: 'static', endpoints: fixed }
-  return { key, target, state: 'resolved', protocol, endpoints }
+  const webSocket = (backend.spec.appProtocols ?? []).some((p) => webSocketProtocols.includes(p))
+  return { key, target, state: 'resolved', protocol, webSocket, endpoints }
 }

@@ -1,3 +1,5 @@
+import type { Problem } from './problem.ts'
+
 /** Where the proxies of one Gateway listen and how clients reach them; filled by whoever runs the proxies. */
 export interface GatewayBinding {
   /** What Envoy binds, e.g. "0.0.0.0" in a pod, "127.0.0.1" on a laptop. */
@@ -8,6 +10,8 @@ export interface GatewayBinding {
   readonly addresses: readonly GatewayAddress[]
   /** Listener port to the reason why it cannot be bound. */
   readonly portProblems: Readonly<Record<string, string>>
+  /** Why there are no proxies, or not as they should be; on `Programmed` of the Gateway. */
+  readonly problems?: readonly Problem[]
 }
 
 export interface GatewayAddress {

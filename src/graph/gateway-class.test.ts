@@ -42,16 +42,16 @@ describe('a GatewayClass', () => {
 
   test('is quiet unless told', () => {
     const fixture = new GraphFixture(classYaml('gatewright', `{controllerName: ${testControllerName}}`))
-    expect(classOf(fixture)).toMatchObject({ profile: { headers: 'quiet' }, problems: [] })
+    expect(classOf(fixture)).toMatchObject({ settings: { profile: { headers: 'quiet' } }, problems: [] })
   })
 
   test('takes its profile from a ConfigMap, live', () => {
     const fixture = new GraphFixture(withParameters(look) + configMapYaml('look', '{headers: verbose}'))
-    expect(classOf(fixture)).toMatchObject({ profile: { headers: 'verbose' }, problems: [] })
+    expect(classOf(fixture)).toMatchObject({ settings: { profile: { headers: 'verbose' } }, problems: [] })
     fixture.apply(configMapYaml('look', '{headers: quiet}'))
-    expect(classOf(fixture)).toMatchObject({ profile: { headers: 'quiet' }, problems: [] })
+    expect(classOf(fixture)).toMatchObject({ settings: { profile: { headers: 'quiet' } }, problems: [] })
     fixture.apply(configMapYaml('look', '{}'))
-    expect(classOf(fixture)).toMatchObject({ profile: { headers: 'quiet' }, problems: [] })
+    expect(classOf(fixture)).toMatchObject({ settings: { profile: { headers: 'quiet' } }, problems: [] })
   })
 
   test.each([
@@ -66,13 +66,13 @@ describe('a GatewayClass', () => {
       'a key that is unknown',
       configMapYaml('look', '{colour: red}'),
       look,
-      'ConfigMap "gatewright/look" has the unknown key "colour": the known key is "headers"',
+      'ConfigMap "gatewright/look" has the unknown key "colour": the known keys are headers, internalAddresses, replicas, minReplicas, maxReplicas, targetCPUUtilization, maxUnavailable, serviceType, serviceAnnotations, cpuRequest, cpuLimit, memoryRequest, memoryLimit, concurrency, drainSeconds, logLevel, envoyImage',
     ],
     [
       'a key that every object inherits',
       configMapYaml('look', '{constructor: verbose}'),
       look,
-      'ConfigMap "gatewright/look" has the unknown key "constructor": the known key is "headers"',
+      'ConfigMap "gatewright/look" has the unknown key "constructor": the known keys are headers, internalAddresses, replicas, minReplicas, maxReplicas, targetCPUUtilization, maxUnavailable, serviceType, serviceAnnotations, cpuRequest, cpuLimit, memoryRequest, memoryLimit, concurrency, drainSeconds, logLevel, envoyImage',
     ],
     [
       'another kind',
@@ -91,7 +91,7 @@ describe('a GatewayClass', () => {
       objects + withParameters(ref) + gatewayYaml('shop/edge', '[{name: web, port: 80, protocol: HTTP}]'),
     )
     expect(classOf(fixture)).toMatchObject({
-      profile: { headers: 'quiet' },
+      settings: { profile: { headers: 'quiet' } },
       problems: [{ on: 'Accepted', reason: 'InvalidParameters', message, path: 'spec.parametersRef' }],
     })
     expect(fixture.gateway('shop/edge').listeners[0]?.verdict).toBe('accepted')

@@ -1,23 +1,43 @@
-import type { Collection } from '../collections/collection.ts'
+import type { Collection, Index } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
-import { type GatewayClassNode, type ProxyProfile, readProfile } from './gateway-class.ts'
-import { type ListenerContext, type ListenerNode, rejectConflicts, resolveListener } from './listener.ts'
+import type { Namespace } from '../gatewayapi/objects/namespace.ts'
+import { type GatewayClassNode, readSettings } from './gateway-class.ts'
+import { type ListenerContext, type ListenerNode, resolveListener } from './listener.ts'
+import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
+import { admitListenerSets, type DeclaredListenerSet, type ListenerSetNode } from './listener-set.ts'
 import type { Problem } from './problem.ts'
+import type { ProxyParameters, ProxyProfile } from './proxy-parameters.ts'
 
 /** A Gateway of a class of ours. Its key is also the scope of its proxies' Envoy resources. */
 export interface GatewayNode {
   readonly key: NamespacedName
   readonly source: Gateway
   readonly profile: ProxyProfile
+  /**
+   * How its proxies run; undefined when the parameters of the Gateway or of its class cannot be read. Then
+   * what runs stays as it is, because a typing error must not replace it by what the defaults would make.
+   */
+  readonly parameters: ProxyParameters | undefined
+  /** Its own. */
   readonly listeners: readonly ListenerNode[]
+  /** Those that name it, in the order of their precedence; also such as it does not let in. */
+  readonly sets: readonly ListenerSetNode[]
   readonly problems: readonly Problem[]
 }
 
 export interface GatewayContext extends ListenerContext {
   readonly classes: Collection<NamespacedName, GatewayClassNode>
   readonly configMaps: Collection<NamespacedName, ConfigMap>
+  readonly namespaces: Collection<NamespacedName, Namespace>
+  /** By the Gateway that they name. */
+  readonly listenerSets: Index<NamespacedName, NamespacedName, DeclaredListenerSet>
+}
+
+/** Everything that its proxies listen for: its own listeners, then those of ListenerSets. */
+export function listListeners({ listeners, sets }: Pick<GatewayNode, 'listeners' | 'sets'>): ListenerNode[] {
+  return [...listeners, ...sets.flatMap((set) => set.listeners)]
 }
 
 const addressTypes = ['IPAddress', 'Hostname']
@@ -30,11 +50,13 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
   const key = namespacedName(source.metadata.namespace, source.metadata.name)
   const problems: Problem[] = []
   const parameters = source.spec.infrastructure?.parametersRef
-  let profile = gatewayClass.profile
+  let { settings } = gatewayClass
+  let isKnown = !gatewayClass.problems.some((p) => p.reason === 'InvalidParameters')
   if (parameters) {
-    const read = readProfile(parameters, source.metadata.namespace, reads, configMaps, profile)
-    if ('profile' in read) profile = read.profile
+    const read = readSettings(parameters, source.metadata.namespace, 'gateway', reads, configMaps, settings)
+    if ('settings' in read) settings = read.settings
     else {
+      isKnown = false
       const path = 'spec.infrastructure.parametersRef'
       problems.push({ on: 'Accepted', reason: 'InvalidParameters', message: read.error, path })
     }
@@ -45,9 +67,28 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
     problems.push({ on: 'Accepted', reason: 'UnsupportedAddress', message, path: `spec.addresses[${index}].type` })
   }
   const listeners = source.spec.listeners
-    .map((spec, index) => resolveListener(key, index, spec, context))
+    .map((spec, index) => resolveListener(key, { kind: 'Gateway', key }, index, spec, context))
     .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
-  return { key, source, profile, listeners: rejectConflicts(listeners), problems }
+  const declared = reads.lookup(context.listenerSets, key)
+  const { profile } = settings
+  return {
+    key,
+    source,
+    profile,
+    parameters: isKnown ? settings.parameters : undefined,
+    ...mergeListeners(listeners, admitListenerSets(source, problems, declared, reads, context.namespaces)),
+    problems,
+  }
+}
+
+/** Compares all listeners of a Gateway with each other. */
+function mergeListeners(
+  own: readonly ListenerNode[],
+  sets: readonly ListenerSetNode[],
+): Pick<GatewayNode, 'listeners' | 'sets'> {
+  const judged = reportOverlaps(rejectConflicts([own, ...sets.map((set) => set.listeners)]).flat())
+  const listeners = judged.splice(0, own.length)
+  return { listeners, sets: sets.map((set) => ({ ...set, listeners: judged.splice(0, set.listeners.length) })) }
 }
 
 function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {

@@ -1,33 +1,52 @@
-import type { Collection, Index } from '../collections/collection.ts'
+import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
 import { type CertificateState, parseCertificate } from './certificate.ts'
-import { type GatewayNode, resolveGateway } from './gateway.ts'
+import { type GatewayNode, listListeners, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
-import { backendKeysOf, type HTTPRouteNode, resolveHTTPRoute } from './http-route.ts'
+import { resolveGRPCRoute } from './grpc-route.ts'
+import { resolveHTTPRoute } from './http-route.ts'
+import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
-import { attachRoute, type RouteAttachment, type RouteParentNode, viewAsParent } from './route-attachment.ts'
+import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
+import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
+import { attachRoute, listParents, type RouteAttachment, type RouteParentNode } from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
+import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
+import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
 export interface Graph {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassNode>
   readonly gateways: Collection<NamespacedName, GatewayNode>
+  /** Those that name a Gateway of ours. */
+  readonly listenerSets: Collection<NamespacedName, ListenerSetNode>
+  /** Of Gateways and of ListenerSets. */
   readonly listeners: Collection<ListenerKey, ListenerNode>
   readonly listenersByGateway: Index<NamespacedName, ListenerKey, ListenerNode>
-  readonly httpRoutes: Collection<NamespacedName, HTTPRouteNode>
+  readonly routes: GraphRoutes
   readonly routeParents: Collection<string, RouteParentNode>
-  readonly routeParentsByRoute: Index<NamespacedName, string, RouteParentNode>
+  readonly routeParentsByRoute: Index<RouteKey, string, RouteParentNode>
   readonly attachments: Collection<string, RouteAttachment>
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
+  readonly streamOwners: Collection<StreamPlace, StreamOwner>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
   readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
   readonly bindings: Collection<NamespacedName, GatewayBinding>
+}
+
+/** The routes of each kind. */
+export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<NamespacedName, RouteNode>>> {
+  readonly HTTPRoute: Collection<NamespacedName, L7RouteNode>
+  readonly GRPCRoute: Collection<NamespacedName, L7RouteNode>
+  readonly TLSRoute: Collection<NamespacedName, StreamRouteNode>
+  readonly TCPRoute: Collection<NamespacedName, StreamRouteNode>
+  readonly UDPRoute: Collection<NamespacedName, StreamRouteNode>
 }
 
 export interface GraphOptions {
@@ -60,43 +79,118 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
       )
     },
   )
+  const listenerSets = scheduler.index(
+    'DeclaredListenerSets by Gateway',
+    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
+      declareListenerSet(set, { reads, grants, certificates }),
+    ),
+    (set) => [set.gateway],
+  )
+  const { configMaps, namespaces } = sources
   const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
-    resolveGateway(gateway, { reads, grants, certificates, classes: gatewayClasses, configMaps: sources.configMaps }),
+    resolveGateway(gateway, {
+      reads,
+      grants,
+      certificates,
+      classes: gatewayClasses,
+      configMaps,
+      namespaces,
+      listenerSets,
+    }),
   )
   const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
-    gateway.listeners.map((listener) => [listener.key, listener] as const),
+    listListeners(gateway).map((listener) => [listener.key, listener] as const),
   )
   const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
-  const parents = scheduler.derive('ParentNode', gateways, viewAsParent)
+  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
 
-  const backendReferences = scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf)
-  const backends = scheduler.group('BackendNode', backendReferences, (key, reads) =>
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends }),
-  )
-  const httpRoutes = scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
-    resolveHTTPRoute(route, { reads, grants, backends }),
-  )
-  const routeParents = scheduler.deriveMany('RouteParentNode', httpRoutes, (route, reads) =>
-    attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+  const resolve = (key: BackendKey, reads: Reads) =>
+    resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
+  // Routes of different kinds may have one name, so that each kind has collections of its own.
+  const backends = scheduler.join('BackendNode', [
+    scheduler.group(
+      'BackendNode of HTTPRoutes',
+      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of GRPCRoutes',
+      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of TLSRoutes',
+      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of TCPRoutes',
+      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of UDPRoutes',
+      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
+      resolve,
+    ),
+  ])
+  const routes = {
+    HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
+      resolveHTTPRoute(route, { reads, grants, backends }),
+    ),
+    GRPCRoute: scheduler.derive('GRPCRouteNode', sources.grpcRoutes, (route, reads) =>
+      resolveGRPCRoute(route, { reads, grants, backends }),
+    ),
+    TLSRoute: scheduler.derive('TLSRouteNode', sources.tlsRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
+    TCPRoute: scheduler.derive('TCPRouteNode', sources.tcpRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
+    UDPRoute: scheduler.derive('UDPRouteNode', sources.udpRoutes, (route, reads) =>
+      resolveStreamRoute(route, { reads, grants, backends }),
+    ),
+  }
+  const routesOf = (kind: RouteKindName): Collection<NamespacedName, RouteNode> => routes[kind]
+  const routeParents = scheduler.join(
+    'RouteParentNode',
+    routeKinds.map((kind) =>
+      scheduler.deriveMany(`RouteParentNode of ${kind}s`, routesOf(kind), (route, reads) =>
+        attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+      ),
+    ),
   )
   const routeParentsByRoute = scheduler.index('RouteParentNodes by route', routeParents, (p) => [p.route])
-  const attachments = scheduler.deriveMany('RouteAttachment', httpRoutes, (route, reads) => {
-    // Several parentRefs may lead to one listener; the route is there once.
-    const parentsOfRoute = reads.lookup(routeParentsByRoute, route.key)
-    return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
-  })
+  const attachments = scheduler.join(
+    'RouteAttachment',
+    routeKinds.map((kind) =>
+      scheduler.deriveMany(`RouteAttachment of ${kind}s`, routesOf(kind), (route, reads) => {
+        // Several parentRefs may lead to one listener; the route is there once.
+        const parentsOfRoute = reads.lookup(routeParentsByRoute, routeKey(route.kind, route.key))
+        return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
+      }),
+    ),
+  )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
+  const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
+  const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
+    chooseOwner(place, members),
+  )
 
   return {
     gatewayClasses,
     gateways,
+    listenerSets: scheduler.deriveMany('ListenerSetNode', gateways, ({ sets }) =>
+      sets.map((set) => [set.key, set] as const),
+    ),
     listeners,
     listenersByGateway,
-    httpRoutes,
+    routes,
     routeParents,
     routeParentsByRoute,
     attachments,
     attachmentsByListener,
+    streamOwners,
     backends,
     endpointSlicesByService,
     bindings: sources.bindings,

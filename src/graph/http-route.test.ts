@@ -40,8 +40,28 @@ describe('a rule', () => {
     const [, second] = new GraphFixture(yaml).route('shop/web').rules
     const route = { created: Date.parse('2026-02-03T04:05:06Z'), key: 'shop/web' }
     expect(second?.matches.map((m) => m.rank)).toEqual([
-      { path: 'PathPrefix', pathLength: 2, method: false, headers: 0, queryParams: 0, route, rule: 1, match: 0 },
-      { path: 'Exact', pathLength: 2, method: true, headers: 1, queryParams: 1, route, rule: 1, match: 1 },
+      {
+        kind: 'HTTPRoute',
+        path: 'PathPrefix',
+        pathLength: 2,
+        method: false,
+        headers: 0,
+        queryParams: 0,
+        route,
+        rule: 1,
+        match: 0,
+      },
+      {
+        kind: 'HTTPRoute',
+        path: 'Exact',
+        pathLength: 2,
+        method: true,
+        headers: 1,
+        queryParams: 1,
+        route,
+        rule: 1,
+        match: 1,
+      },
     ])
   })
 })
@@ -228,13 +248,29 @@ describe('filters', () => {
     )
   })
 
-  test.each([
-    '{type: CORS, cors: {allowOrigins: ["https://example.com"]}}',
-    '{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: web, port: 80}, grpc: {}}}',
-  ])('that are not supported yet break the rule: %s', (filter) => {
-    const node = resolve(`[{filters: [${filter}], backendRefs: [{name: web, port: 80}]}, {}]`)
+  const auth = (name: string, protocol = 'HTTP') =>
+    `{type: ExternalAuth, externalAuth: {protocol: ${protocol}, backendRef: {name: ${name}, port: 80}, ${protocol.toLowerCase()}: {}}}`
+
+  test('of authorization know who is asked, by HTTP/2 where the protocol is gRPC', () => {
+    const [rule] = resolve(`[{filters: [${auth('copy')}, ${auth('web', 'GRPC')}]}]`).rules
+    expect(rule?.filters).toMatchObject([
+      { type: 'external-auth', backend: { target: { name: 'copy' }, protocol: 'http1' } },
+      { type: 'external-auth', backend: { target: { name: 'web' }, protocol: 'h2c' } },
+    ])
+    expect(rule?.broken).toBe(false)
+  })
+
+  test('of authorization that nobody can answer break the rule', () => {
+    const node = resolve(`[{filters: [${auth('gone')}], backendRefs: [{name: web, port: 80}]}, {}]`)
     expect(node.rules.map((r) => r.broken)).toEqual([true, false])
-    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
+    expect(problems(node)).toEqual(['ResolvedRefs BackendNotFound spec.rules[0].filters[0].externalAuth.backendRef'])
+  })
+
+  test('of authorization beyond two break the rule, wherever they stand', () => {
+    const backend = `{name: web, port: 80, filters: [${auth('copy')}]}`
+    const node = resolve(`[{filters: [${auth('copy')}, ${auth('web')}], backendRefs: [${backend}]}]`)
+    expect(node.rules[0]?.broken).toBe(true)
+    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].backendRefs[0].filters[0]'])
   })
 
   test('of an extension on one backend break the rule as well', () => {
@@ -256,12 +292,66 @@ describe('timeouts', () => {
   })
 })
 
-describe('what is not supported yet', () => {
-  test.each(['retry: {attempts: 2}', 'sessionPersistence: {type: Cookie, cookie: {}}'])('%s is told', (field) => {
-    const node = resolve(`[{${field}, backendRefs: [{name: web, port: 80}]}]`)
-    const [name] = field.split(':')
-    expect(problems(node)).toEqual([`PartiallyInvalid UnsupportedValue spec.rules[0].${name}`])
-    expect(node.rules[0]).toMatchObject({ broken: false, matches: [{}] })
+describe('retry', () => {
+  test.each([
+    ['{}', { attempts: 1, codes: [], backoff: undefined }],
+    ['{codes: [500, 503], attempts: 3, backoff: 1s}', { attempts: 3, codes: [500, 503], backoff: 1000 }],
+    ['{codes: [500], attempts: 0}', undefined],
+  ])('%s is read', (retry, expected) => {
+    const node = resolve(`[{retry: ${retry}, backendRefs: [{name: web, port: 80}]}]`)
+    expect(node.rules[0]?.retry).toEqual(expected)
+    expect(node.problems).toEqual([])
+  })
+})
+
+test('CORS beside a redirect has no effect, and that is told', () => {
+  const filters = '[{type: CORS, cors: {}}, {type: RequestRedirect, requestRedirect: {hostname: a.test}}]'
+  const node = resolve(`[{filters: ${filters}}]`)
+  expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
+  expect(node.rules[0]?.broken).toBe(false)
+})
+
+describe('sessions', () => {
+  const of = (session: string, refs = '[{name: web, port: 80}]') =>
+    resolve(`[{sessionPersistence: ${session}, backendRefs: ${refs}}]`)
+
+  test.each([
+    [
+      '{absoluteTimeout: 1h, cookie: {name: c, path: /a, lifetimeType: Permanent}}',
+      { type: 'cookie', name: 'c', path: '/a', lifetime: 3_600_000 },
+    ],
+    ['{sessionName: old}', { type: 'cookie', name: 'old', path: '/', lifetime: 0 }],
+    ['{type: Header, header: {name: X-Session}}', { type: 'header', name: 'x-session' }],
+    ['{type: Header, sessionName: Old}', { type: 'header', name: 'old' }],
+  ])('%s is read', (session, expected) => {
+    const node = of(session)
+    expect(node.rules[0]?.session).toEqual(expected)
+    expect(node.problems).toEqual([])
+  })
+
+  test('without a name have one that depends on the route and its backends, not on the place of the rule', () => {
+    const rule = '{sessionPersistence: {}, backendRefs: [{name: web, port: 80}]}'
+    const other = '{sessionPersistence: {}, backendRefs: [{name: copy, port: 80}]}'
+    const names = (rules: string) => resolve(rules).rules.map((r) => r.session?.name)
+    const [first, second] = names(`[${rule}, ${other}]`)
+    expect(first).not.toBe(second)
+    expect(names(`[${other}, ${rule}]`)).toEqual([second, first])
+  })
+
+  test.each([
+    ['{type: Header, absoluteTimeout: 1h, header: {name: h}}', 'absoluteTimeout'],
+    ['{absoluteTimeout: 1h, cookie: {name: c}}', 'absoluteTimeout'],
+    ['{cookie: {path: "/; HttpOnly"}}', 'cookie.path'],
+    ['{cookie: {path: "/\\r\\n"}}', 'cookie.path'],
+  ])('%s cannot be honoured as it is', (session, field) => {
+    const node = of(session)
+    expect(problems(node)).toEqual([`PartiallyInvalid UnsupportedValue spec.rules[0].sessionPersistence.${field}`])
+    expect(node.rules[0]?.broken).toBe(false)
+  })
+
+  test('by header hold for one backend alone', () => {
+    const node = of('{type: Header, header: {name: h}}', '[{name: web, port: 80}, {name: copy, port: 80}]')
+    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].sessionPersistence.type'])
   })
 })
 

@@ -7,6 +7,7 @@ import {
   GraphFixture,
   gatewayClassYaml,
   gatewayYaml,
+  grpcRouteYaml,
   httpRouteYaml,
   keyOf,
   namespaceYaml,
@@ -40,10 +41,15 @@ const forms: readonly (readonly KubernetesObject[])[] = [
     `${toEdge}  rules: [{backendRefs: [{name: web, namespace: shop, port: 80}]}]`,
     `${toEdge}  rules: [{filters: [{type: RequestMirror, requestMirror: {backendRef: {name: safe, namespace: vault, port: 80}}}]}]`,
   ].map((spec) => httpRouteYaml('billing/pay', spec)),
+  // A route of another kind with a name that is there already.
+  [
+    `${toEdge}  rules: [{backendRefs: [{name: web, port: 80}]}]`,
+    `${toEdge}  hostnames: [a.shop.test]\n  rules: [{matches: [{method: {service: a.B}}], backendRefs: [{name: safe, namespace: vault, port: 80}]}]`,
+  ].map((spec) => grpcRouteYaml('shop/web', spec)),
   [serviceYaml('shop/web'), serviceYaml('shop/web', '[{port: 81}]')],
   [serviceYaml('vault/safe')],
   [
-    referenceGrantYaml('vault/g', ['HTTPRoute/shop', 'Gateway/shop'], ['Service', 'Secret']),
+    referenceGrantYaml('vault/g', ['HTTPRoute/shop', 'GRPCRoute/shop', 'Gateway/shop'], ['Service', 'Secret']),
     referenceGrantYaml('vault/g', ['HTTPRoute/billing'], ['Service']),
   ],
   [referenceGrantYaml('shop/g', ['HTTPRoute/billing'], ['Service/web'])],
@@ -69,16 +75,18 @@ const history = fc.array(fc.array(edit, { minLength: 1, maxLength: 4 }), { maxLe
 function snapshot({ graph, statuses }: GraphFixture) {
   const contents = (collection: Collection<string, unknown>) =>
     [...collection.entries()].sort(([a], [b]) => (a < b ? -1 : 1))
-  const { gatewayClasses, gateways, listeners, httpRoutes, routeParents, attachments, backends } = graph
+  const { gatewayClasses, gateways, listeners, routes, routeParents, attachments, backends } = graph
   return [
     gatewayClasses,
     gateways,
     listeners,
-    httpRoutes,
+    ...Object.values(routes),
     routeParents,
     attachments,
     backends,
-    ...Object.values(statuses),
+    statuses.gatewayClasses,
+    statuses.gateways,
+    ...Object.values(statuses.routes),
   ].map((collection) => [collection.name, contents(collection as Collection<string, unknown>)])
 }
 

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { Scheduler } from '../collections/scheduler.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import {
   GraphFixture,
   gatewayClassYaml,
@@ -10,9 +9,10 @@ import {
   tlsSecretYaml,
 } from '../testing/builders.ts'
 import { type IssuedCertificate, issueCertificate } from '../testing/certificates.ts'
-import { type ListenerNode, listenerKey, rejectConflicts } from './listener.ts'
+import type { ListenerNode } from './listener.ts'
 
 const httpRouteKind = { group: 'gateway.networking.k8s.io', kind: 'HTTPRoute' }
+const requestRouteKinds = [httpRouteKind, { group: 'gateway.networking.k8s.io', kind: 'GRPCRoute' }]
 
 /** A Gateway shop/edge with these listeners. */
 function edge(listeners: string, ...others: readonly string[]) {
@@ -24,23 +24,23 @@ const problemsOf = (listener: ListenerNode) =>
 const messagesOf = (listener: ListenerNode) => listener.problems.map((p) => p.message)
 
 describe('protocol', () => {
-  test('HTTP is accepted, takes HTTPRoutes of its own namespace and every host', () => {
+  test('HTTP is accepted, takes HTTPRoutes and GRPCRoutes of its own namespace and every host', () => {
     const listener = edge('[{name: web, port: 80, protocol: HTTP}]').listener('shop/edge/web')
     expect(listener).toMatchObject({ gateway: 'shop/edge', index: 0, port: 80, protocol: 'HTTP', hostname: '' })
     expect(listener).toMatchObject({ verdict: 'accepted', problems: [], certificates: [] })
-    expect(listener.supportedKinds).toEqual([httpRouteKind])
+    expect(listener.supportedKinds).toEqual(requestRouteKinds)
     expect(listener.allowedNamespaces).toEqual({ from: 'Same' })
   })
 
-  test.each(['TCP', 'UDP', 'example.com/quic'])('%s is rejected, and supports no kind', (protocol) => {
+  test.each(['SCTP', 'example.com/quic'])('%s is rejected, and supports no kind', (protocol) => {
     const listener = edge(`[{name: odd, port: 90, protocol: ${protocol}}]`).listener('shop/edge/odd')
     expect(listener).toMatchObject({ verdict: 'rejected', supportedKinds: [], allowedNamespaces: { from: 'None' } })
     expect(problemsOf(listener)).toEqual(['Accepted UnsupportedProtocol spec.listeners[0].protocol'])
-    expect(messagesOf(listener)).toEqual([`protocol ${protocol} is not supported: use HTTP or HTTPS`])
+    expect(messagesOf(listener)).toEqual([`protocol ${protocol} is not supported: use HTTP, HTTPS, TLS, TCP or UDP`])
   })
 
   test('of one listener does not harm its neighbours', () => {
-    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: db, port: 5432, protocol: TCP}]')
+    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: db, port: 5432, protocol: SCTP}]')
     expect(fixture.listener('shop/edge/web').verdict).toBe('accepted')
     expect(fixture.listener('shop/edge/db')).toMatchObject({ verdict: 'rejected', index: 1 })
   })
@@ -59,7 +59,7 @@ describe('conflicts', () => {
   })
 
   test('an unsupported protocol on the port is no conflict, because it cannot serve anyway', () => {
-    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 80, protocol: TCP}]')
+    const fixture = edge('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 80, protocol: SCTP}]')
     expect(fixture.listener('shop/edge/web')).toMatchObject({ verdict: 'accepted', problems: [] })
   })
 
@@ -75,38 +75,6 @@ describe('conflicts', () => {
       '[{name: a, port: 80, protocol: HTTP, hostname: shop.example.com}, {name: b, port: 8080, protocol: HTTP, hostname: shop.example.com}]',
     )
     expect(fixture.gateway('shop/edge').listeners.map((l) => l.verdict)).toEqual(['accepted', 'accepted'])
-  })
-
-  const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode => ({
-    key: listenerKey('shop/edge' as NamespacedName, name),
-    gateway: 'shop/edge' as NamespacedName,
-    index: 0,
-    name,
-    port: 80,
-    protocol: 'HTTP',
-    hostname: 'shop.example.com',
-    certificates: [],
-    supportedKinds: [httpRouteKind],
-    allowedNamespaces: { from: 'Same' },
-    verdict: 'accepted',
-    problems: [],
-    ...fields,
-  })
-
-  // The schema refuses such a Gateway; older API servers do not.
-  test('all listeners of one port and hostname lose', () => {
-    const listeners = rejectConflicts([node('a'), node('b'), node('c', { hostname: '' })])
-    expect(listeners.map((l) => [l.name, l.verdict, l.problems[0]?.reason])).toEqual([
-      ['a', 'rejected', 'HostnameConflict'],
-      ['b', 'rejected', 'HostnameConflict'],
-      ['c', 'accepted', undefined],
-    ])
-    expect(listeners[0]?.problems[0]?.message).toContain('listener "b"')
-  })
-
-  test('a listener without a certificate still conflicts', () => {
-    const listeners = rejectConflicts([node('a'), node('b', { verdict: 'attachable' })])
-    expect(listeners.map((l) => l.verdict)).toEqual(['rejected', 'rejected'])
   })
 })
 
@@ -134,7 +102,7 @@ describe('allowedRoutes', () => {
     const listener = edge('[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: []}}]').listener(
       'shop/edge/web',
     )
-    expect(listener.supportedKinds).toEqual([httpRouteKind])
+    expect(listener.supportedKinds).toEqual(requestRouteKinds)
   })
 
   test.each(['All', 'Same'])('from %s is taken over', (from) => {
@@ -188,7 +156,7 @@ describe('certificates of an HTTPS listener', () => {
 
   test('may be missing: routes attach, nothing is served', () => {
     const listener = edge(https('[{name: gone}]')).listener('shop/edge/tls')
-    expect(listener).toMatchObject({ verdict: 'attachable', certificates: [], supportedKinds: [httpRouteKind] })
+    expect(listener).toMatchObject({ verdict: 'attachable', certificates: [], supportedKinds: requestRouteKinds })
     expect(problemsOf(listener)).toEqual([
       'ResolvedRefs InvalidCertificateRef spec.listeners[0].tls.certificateRefs[0]',
     ])

@@ -3,15 +3,23 @@ import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-sele
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import { joinWords } from '../gatewayapi/objects/schema.ts'
 import type { CertificateNode, CertificateState } from './certificate.ts'
 import type { Problem } from './problem.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 
-/** "namespace/gateway/listener". */
+/** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
 export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
 
-export function listenerKey(gateway: NamespacedName, name: string): ListenerKey {
-  return `${gateway}/${name}` as ListenerKey
+/** The object in which a listener is written: routes name it as their parent. */
+export interface ListenerOwner {
+  readonly kind: 'Gateway' | 'ListenerSet'
+  readonly key: NamespacedName
+}
+
+export function listenerKey({ kind, key }: ListenerOwner, name: string): ListenerKey {
+  // No namespace has an upper-case name.
+  return `${kind === 'Gateway' ? '' : `${kind}/`}${key}/${name}` as ListenerKey
 }
 
 /** A kind of route, as in allowedRoutes.kinds and status.supportedKinds. */
@@ -27,8 +35,10 @@ export type AllowedNamespaces =
 
 export interface ListenerNode {
   readonly key: ListenerKey
+  /** Whose proxies serve it. */
   readonly gateway: NamespacedName
-  /** Position in the Gateway's list: names the field in messages. */
+  readonly owner: ListenerOwner
+  /** Position in the owner's list: names the field in messages. */
   readonly index: number
   readonly name: string
   /** The port that users see; the proxy may bind another one (see GatewayBinding). */
@@ -36,6 +46,8 @@ export interface ListenerNode {
   readonly protocol: string
   /** Lower case; '' stands for every hostname. */
   readonly hostname: string
+  /** Whether TLS ends at the listener, is passed on by its server name, or is no matter of the listener. */
+  readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
   readonly supportedKinds: readonly RouteKind[]
@@ -50,8 +62,11 @@ export interface ListenerNode {
 
 /** Which kinds of route each protocol can carry. */
 const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
-  ['HTTP', ['HTTPRoute']],
-  ['HTTPS', ['HTTPRoute']],
+  ['HTTP', ['HTTPRoute', 'GRPCRoute']],
+  ['HTTPS', ['HTTPRoute', 'GRPCRoute']],
+  ['TLS', ['TLSRoute']],
+  ['TCP', ['TCPRoute']],
+  ['UDP', ['UDPRoute']],
 ])
 
 export interface ListenerContext {
@@ -60,26 +75,29 @@ export interface ListenerContext {
   readonly certificates: Collection<NamespacedName, CertificateState>
 }
 
-/** Judges one listener by itself; {@link rejectConflicts} then compares it with its neighbours. */
+/** Judges one listener by itself; `rejectConflicts` then compares it with its neighbours. */
 export function resolveListener(
   gateway: NamespacedName,
+  owner: ListenerOwner,
   index: number,
   spec: ListenerSpec,
   context: ListenerContext,
 ): ListenerNode {
   const path = `spec.listeners[${index}]`
   const base = {
-    key: listenerKey(gateway, spec.name),
+    key: listenerKey(owner, spec.name),
     gateway,
+    owner,
     index,
     name: spec.name,
     port: spec.port,
     protocol: spec.protocol,
     hostname: (spec.hostname ?? '').toLowerCase(),
+    tls: resolveTls(spec),
   }
   const supported = kindsOfProtocol.get(spec.protocol)
   if (!supported) {
-    const message = `protocol ${spec.protocol} is not supported: use ${[...kindsOfProtocol.keys()].join(' or ')}`
+    const message = `protocol ${spec.protocol} is not supported: use ${joinWords([...kindsOfProtocol.keys()])}`
     const problem = { on: 'Accepted', reason: 'UnsupportedProtocol', message, path: `${path}.protocol` }
     return {
       ...base,
@@ -92,7 +110,7 @@ export function resolveListener(
   }
   const kinds = resolveKinds(spec, supported, path)
   const namespaces = resolveNamespaces(spec, path)
-  const certificates = spec.protocol === 'HTTPS' ? resolveCertificates(gateway, spec, path, context) : undefined
+  const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
   // Without them it might let everybody in.
   if ((spec.filters?.requests ?? []).length > 0) {
@@ -113,6 +131,12 @@ export function resolveListener(
   }
 }
 
+function resolveTls({ protocol, tls }: ListenerSpec): ListenerNode['tls'] {
+  if (protocol === 'HTTPS') return 'terminate'
+  if (protocol !== 'TLS') return 'none'
+  return tls?.mode === 'Passthrough' ? 'passthrough' : 'terminate'
+}
+
 function resolveKinds(spec: ListenerSpec, supported: readonly string[], path: string) {
   const requested = spec.allowedRoutes.kinds ?? []
   if (requested.length === 0)
@@ -125,7 +149,7 @@ function resolveKinds(spec: ListenerSpec, supported: readonly string[], path: st
       problems.push({
         on: 'ResolvedRefs',
         reason: 'InvalidRouteKinds',
-        message: `kind ${kind}${group === gatewayGroup ? '' : ` of group "${group}"`} cannot attach to a listener of protocol ${spec.protocol}: use ${supported.join(' or ')}`,
+        message: `kind ${kind}${group === gatewayGroup ? '' : ` of group "${group}"`} cannot attach to a listener of protocol ${spec.protocol}: use ${joinWords(supported)}`,
         path: `${path}.allowedRoutes.kinds[${index}]`,
       })
   }
@@ -147,17 +171,25 @@ function resolveNamespaces(spec: ListenerSpec, path: string) {
   return { allowedNamespaces: { from: 'None' as const }, problems: [problem] }
 }
 
-function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: string, context: ListenerContext) {
-  const { namespace } = splitNamespacedName(gateway)
+function resolveCertificates(owner: ListenerOwner, spec: ListenerSpec, path: string, context: ListenerContext) {
+  const { namespace } = splitNamespacedName(owner.key)
   const certificates: CertificateNode[] = []
   const problems: Problem[] = []
   const report = (reason: string, message: string, field: string) =>
     problems.push({ on: 'ResolvedRefs', reason, message, path: `${path}.${field}` })
   if (spec.tls?.mode === 'Passthrough')
-    report('InvalidCertificateRef', 'an HTTPS listener terminates TLS: use mode Terminate', 'tls.mode')
+    report(
+      'InvalidCertificateRef',
+      `a listener of protocol ${spec.protocol} terminates TLS: use mode Terminate`,
+      'tls.mode',
+    )
   const refs = spec.tls?.certificateRefs ?? []
   if (refs.length === 0)
-    report('InvalidCertificateRef', 'an HTTPS listener needs a certificate: name a Secret', 'tls.certificateRefs')
+    report(
+      'InvalidCertificateRef',
+      'a listener that ends TLS needs a certificate: name a Secret',
+      'tls.certificateRefs',
+    )
   for (const [index, ref] of refs.entries()) {
     const field = `tls.certificateRefs[${index}]`
     const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
@@ -166,9 +198,9 @@ function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: 
       continue
     }
     const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
-    const from = { group: gatewayGroup, kind: 'Gateway', namespace }
+    const from = { group: gatewayGroup, kind: owner.kind, namespace }
     if (!isReferencePermitted(context.reads, context.grants, from, target)) {
-      const fix = `add a ReferenceGrant in namespace ${target.namespace} from Gateway in ${namespace} to Secret`
+      const fix = `add a ReferenceGrant in namespace ${target.namespace} from ${owner.kind} in ${namespace} to Secret`
       report('RefNotPermitted', `${name} may not be referred to from namespace ${namespace}: ${fix}`, field)
       continue
     }
@@ -178,28 +210,4 @@ function resolveCertificates(gateway: NamespacedName, spec: ListenerSpec, path: 
     else if (spec.tls?.mode !== 'Passthrough') certificates.push(state.certificate)
   }
   return { certificates, problems }
-}
-
-/**
- * Rejects listeners that cannot be told apart on one port: different protocols, or the same hostname.
- * All of a conflicting group lose, because the specification knows no winner within one Gateway.
- */
-export function rejectConflicts(listeners: readonly ListenerNode[]): ListenerNode[] {
-  return listeners.map((listener) => {
-    if (listener.verdict === 'rejected') return listener
-    const neighbours = listeners.filter((l) => l !== listener && l.verdict !== 'rejected' && l.port === listener.port)
-    const otherProtocol = neighbours.find((l) => l.protocol !== listener.protocol)
-    const sameHostname = neighbours.find((l) => l.protocol === listener.protocol && l.hostname === listener.hostname)
-    const [reason, message] = otherProtocol
-      ? [
-          'ProtocolConflict',
-          `port ${listener.port} has protocol ${otherProtocol.protocol} in listener "${otherProtocol.name}": use another port`,
-        ]
-      : sameHostname
-        ? ['HostnameConflict', `listener "${sameHostname.name}" has the same port and hostname: change one of them`]
-        : []
-    if (!reason || !message) return listener
-    const problem = { on: 'Conflicted', reason, message, path: `spec.listeners[${listener.index}]` }
-    return { ...listener, verdict: 'rejected' as const, problems: [...listener.problems, problem] }
-  })
 }

@@ -168,7 +168,7 @@ describe('what a listener takes', () => {
   })
 
   test('nothing when it is rejected itself', () => {
-    const fixture = new GraphFixture(gateway('[{name: raw, port: 80, protocol: TCP}]') + route('[{name: edge}]'))
+    const fixture = new GraphFixture(gateway('[{name: raw, port: 80, protocol: SCTP}]') + route('[{name: edge}]'))
     expect(attached(fixture)).toEqual([{ index: 0, listeners: [], reasons: ['NoMatchingParent'] }])
   })
 
@@ -182,7 +182,7 @@ describe('what a listener takes', () => {
 
   test('one listener is enough: refusals by others are not told', () => {
     const fixture = new GraphFixture(
-      gateway('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 81, protocol: TCP}]') +
+      gateway('[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 81, protocol: SCTP}]') +
         route('[{name: edge}]'),
     )
     expect(attached(fixture)).toEqual([{ index: 0, listeners: ['web'], reasons: [] }])

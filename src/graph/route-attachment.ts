@@ -6,15 +6,15 @@ import { type NamespacedName, namespacedName, splitNamespacedName } from '../gat
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { GatewayNode } from './gateway.ts'
-import type { HTTPRouteNode } from './http-route.ts'
-import type { ListenerKey, ListenerNode } from './listener.ts'
+import type { ListenerKey, ListenerNode, ListenerOwner } from './listener.ts'
 import type { Problem } from './problem.ts'
+import { type RouteKey, type RouteKindName, type RouteNode, routeKey } from './route.ts'
 
-/** One parentRef of a route that names a Gateway of ours: the unit of status.parents. */
+/** One parentRef of a route that names a Gateway of ours or a ListenerSet of one: the unit of status.parents. */
 export interface RouteParentNode {
   readonly key: string
-  readonly route: NamespacedName
-  readonly routeKind: string
+  readonly route: RouteKey
+  readonly routeKind: RouteKindName
   /** Position in spec.parentRefs. */
   readonly index: number
   readonly gateway: NamespacedName
@@ -25,11 +25,11 @@ export interface RouteParentNode {
 
 /** A route on a listener: the unit of translation and of attachedRoutes. */
 export interface RouteAttachment {
-  /** "HTTPRoute/namespace/name/" and the listener's key: a route is once on a listener, whatever led it there. */
+  /** The route's and the listener's key: a route is once on a listener, whatever led it there. */
   readonly key: string
   readonly gateway: NamespacedName
   readonly listener: ListenerKey
-  readonly route: HTTPRouteNode
+  readonly route: RouteNode
   /** Never empty. */
   readonly hostnames: readonly HostnameIntersection[]
 }
@@ -40,58 +40,69 @@ export type AttachableListener = Pick<
   'key' | 'name' | 'port' | 'protocol' | 'hostname' | 'supportedKinds' | 'allowedNamespaces' | 'verdict'
 >
 
-/** The part of a Gateway that routes see. */
+/** The part of a Gateway or ListenerSet that routes see. */
 export interface ParentNode {
+  readonly kind: ListenerOwner['kind']
   readonly key: NamespacedName
+  /** Whose proxies serve it; the Gateway itself, or the set's. */
+  readonly gateway: NamespacedName
   readonly listeners: readonly AttachableListener[]
 }
 
-export function viewAsParent(gateway: GatewayNode): ParentNode {
-  return {
-    key: gateway.key,
-    listeners: gateway.listeners.map(
-      ({ key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }): AttachableListener => ({
-        key,
-        name,
-        port,
-        protocol,
-        hostname,
-        supportedKinds,
-        allowedNamespaces,
-        verdict,
-      }),
-    ),
-  }
+/** "Kind/namespace/name". */
+export type ParentKey = string & { readonly __brand: 'ParentKey' }
+
+function parentKey(kind: string, key: NamespacedName): ParentKey {
+  return `${kind}/${key}` as ParentKey
+}
+
+/** A Gateway and its ListenerSets, each with its own listeners. */
+export function listParents(gateway: GatewayNode): (readonly [ParentKey, ParentNode])[] {
+  const view = (kind: ParentNode['kind'], { key, listeners }: Pick<GatewayNode, 'key' | 'listeners'>) =>
+    [parentKey(kind, key), { kind, key, gateway: gateway.key, listeners: listeners.map(viewListener) }] as const
+  return [view('Gateway', gateway), ...gateway.sets.map((set) => view('ListenerSet', set))]
+}
+
+function viewListener({
+  key,
+  name,
+  port,
+  protocol,
+  hostname,
+  supportedKinds,
+  allowedNamespaces,
+  verdict,
+}: ListenerNode): AttachableListener {
+  return { key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }
 }
 
 export interface AttachContext {
   readonly reads: Reads
-  readonly parents: Collection<NamespacedName, ParentNode>
+  readonly parents: Collection<ParentKey, ParentNode>
   readonly namespaces: Collection<NamespacedName, Namespace>
 }
 
-const routeKind = 'HTTPRoute'
-
-/** Attaches a route to each Gateway of ours that it names. Other parents yield nothing: their status is not ours. */
-export function attachRoute(route: HTTPRouteNode, context: AttachContext): RouteParentNode[] {
+/** Attaches a route to each Gateway of ours and each ListenerSet of one that it names. Other parents yield nothing: their status is not ours. */
+export function attachRoute(route: RouteNode, context: AttachContext): RouteParentNode[] {
   const { namespace } = route.source.metadata
   const nodes: RouteParentNode[] = []
   for (const [index, ref] of (route.source.spec.parentRefs ?? []).entries()) {
-    if (ref.group !== gatewayGroup || ref.kind !== 'Gateway') continue
-    const parent = context.reads.get(context.parents, namespacedName(ref.namespace ?? namespace, ref.name))
+    if (ref.group !== gatewayGroup || (ref.kind !== 'Gateway' && ref.kind !== 'ListenerSet')) continue
+    const key = parentKey(ref.kind, namespacedName(ref.namespace ?? namespace, ref.name))
+    const parent = context.reads.get(context.parents, key)
     if (parent) nodes.push(attachToParent(route, ref, index, parent, context))
   }
   return nodes
 }
 
 function attachToParent(
-  route: HTTPRouteNode,
+  route: RouteNode,
   ref: ParentReference,
   index: number,
   parent: ParentNode,
   context: AttachContext,
 ): RouteParentNode {
-  const key = `${routeKind}/${route.key}/${index}`
+  const own = routeKey(route.kind, route.key)
   const attachments: RouteAttachment[] = []
   const refusals: Problem[] = []
   const refuse = (reason: string, message: string) =>
@@ -116,8 +127,8 @@ function attachToParent(
       continue
     }
     const attachment = {
-      key: `${routeKind}/${route.key}/${listener.key}`,
-      gateway: parent.key,
+      key: `${own}/${listener.key}`,
+      gateway: parent.gateway,
       listener: listener.key,
       route,
       hostnames,
@@ -127,11 +138,11 @@ function attachToParent(
   // A route that reaches one of several listeners is accepted; refusals count only when nothing is left.
   const problems = attachments.length > 0 ? none : refusals
   return {
-    key,
-    route: route.key,
-    routeKind,
+    key: `${own}/${index}`,
+    route: own,
+    routeKind: route.kind,
     index,
-    gateway: parent.key,
+    gateway: parent.gateway,
     attachments: compactList(attachments),
     problems,
   }
@@ -143,11 +154,11 @@ function describeMissingListener(ref: ParentReference, parent: ParentNode): stri
     ...(ref.port === undefined ? [] : [`on port ${ref.port}`]),
   ].join(' ')
   const known = parent.listeners.map((l) => `"${l.name}" on port ${l.port}`).join(', ')
-  return `Gateway "${parent.key}" has no listener ${wanted}: it has ${known}`
+  return `${parent.kind} "${parent.key}" has no listener ${wanted}: it has ${known}`
 }
 
 function checkListener(
-  route: HTTPRouteNode,
+  route: RouteNode,
   listener: AttachableListener,
   parent: ParentNode,
   { reads, namespaces }: AttachContext,
@@ -155,10 +166,10 @@ function checkListener(
   if (listener.verdict === 'rejected')
     return {
       reason: 'NoMatchingParent',
-      message: `listener "${listener.name}" of Gateway "${parent.key}" is not accepted itself`,
+      message: `listener "${listener.name}" of ${parent.kind} "${parent.key}" is not accepted itself`,
     }
-  if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === routeKind))
-    return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${routeKind}` }
+  if (!listener.supportedKinds.some((k) => k.group === gatewayGroup && k.kind === route.kind))
+    return { reason: 'NotAllowedByListeners', message: `listener "${listener.name}" allows no ${route.kind}` }
   const { namespace } = route.source.metadata
   const allowed = listener.allowedNamespaces
   const refused = (which: string) => ({

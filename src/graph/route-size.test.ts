@@ -39,6 +39,13 @@ test('a filter counts once for each match, backend and hostname', () => {
   expect(large / small).toBeLessThan(1.1 * 16 * 64 * 16)
 })
 
+test('origins of CORS count as headers do, and so do codes of retries', () => {
+  const of = (more: object) => sizeOf({ rules: [{ matches: matches(1), backendRefs: backends(1), ...more }] })
+  const cors = { allowOrigins: many(64, (i) => `https://${'a'.repeat(200)}${i}.test`) }
+  expect(of({ filters: [{ type: 'CORS', cors }] }) - of({})).toBeGreaterThan(64 * 200)
+  expect(of({ retry: { codes: many(100, (i) => 400 + i) } }) - of({})).toBe(200)
+})
+
 test('the largest ordinary route is accepted', () => {
   const rules = many(2, () => ({ matches: matches(64), filters: headers(1), backendRefs: backends(1) }))
   expect(sizeOf({ hostnames: hostnames(16), rules })).toBeLessThan(maxRouteSize)

@@ -1,4 +1,5 @@
-import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
+import type { HTTPCORSFilter, HTTPExternalAuthFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 
 /**
@@ -15,26 +16,32 @@ const overhead = 64
  * About how many bytes of Envoy's tables a route needs on one listener, found without translating it.
  * Costs the length of the route, not of the tables.
  */
-export function estimateRouteSize({ spec }: HTTPRoute): number {
-  const perHost = spec.rules.reduce((sum, rule) => sum + sizeOfRule(rule), 0)
+export function estimateRouteSize({ spec }: HTTPRoute | GRPCRoute): number {
+  const perHost = (spec.rules ?? []).reduce((sum, rule) => sum + sizeOfRule(rule), 0)
   return perHost * Math.max(1, spec.hostnames?.length ?? 0)
 }
 
-function sizeOfRule({ matches, filters = [], backendRefs = [] }: HTTPRouteRule): number {
-  const own = sizeOfFilters(filters)
+function sizeOfRule(rule: HTTPRouteRule | GRPCRouteRule): number {
+  const { matches = [], filters = [], backendRefs = [] } = rule
+  const codes = 'retry' in rule ? (rule.retry?.codes?.length ?? 0) : 0
+  const own = sizeOfFilters(filters) + codes * 2
   // Each backend does to its share what the rule does, and then what it does itself.
   const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
+  // A session among several backends has a Route for each of them beside the one that divides.
+  const copies = rule.sessionPersistence === undefined ? 1 : 2
   const action = Math.max(
     own,
-    shares.reduce((sum, size) => sum + size, 0),
+    shares.reduce((sum, size) => sum + copies * size, 0),
   )
-  return matches.reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
+  return (matches.length === 0 ? [{}] : matches).reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
 }
 
-function sizeOfMatch({ path, headers = [], queryParams = [] }: HTTPRouteMatch): number {
-  return [...headers, ...queryParams].reduce(
+function sizeOfMatch(match: Partial<HTTPRouteMatch> | GRPCRouteMatch): number {
+  const { path, queryParams = [] } = 'path' in match ? match : {}
+  const { service = '', method = '' } = typeof match.method === 'object' ? match.method : {}
+  return [...(match.headers ?? []), ...queryParams].reduce(
     (sum, { name, value }) => sum + overhead + name.length + value.length,
-    overhead + path.value.length,
+    overhead + (path?.value.length ?? service.length + method.length),
   )
 }
 
@@ -45,12 +52,26 @@ function sizeOfFilters(filters: readonly HTTPRouteFilter[]): number {
 function sizeOfFilter(filter: HTTPRouteFilter): number {
   if (filter.type === 'URLRewrite') return sizeOfPath(filter.urlRewrite)
   if (filter.type === 'RequestRedirect') return sizeOfPath(filter.requestRedirect)
+  if (filter.type === 'CORS') return sizeOfCors(filter.cors)
+  if (filter.type === 'ExternalAuth') return sizeOfAuth(filter.externalAuth)
   if (filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier') return 0
   const modifier =
     filter.type === 'RequestHeaderModifier' ? filter.requestHeaderModifier : filter.responseHeaderModifier
   const { set = [], add = [], remove = [] } = modifier
   const written = [...set, ...add].reduce((sum, { name, value }) => sum + overhead + name.length + value.length, 0)
   return remove.reduce((sum, name) => sum + name.length, written)
+}
+
+/** Twice, because a match of a method has its preflights beside it. */
+function sizeOfCors({ allowOrigins = [], allowHeaders = [], exposeHeaders = [] }: HTTPCORSFilter): number {
+  const origins = allowOrigins.reduce((sum, origin) => sum + overhead + origin.length, 0)
+  return 2 * [...allowHeaders, ...exposeHeaders].reduce((sum, name) => sum + name.length, origins)
+}
+
+function sizeOfAuth({ backendRef, http, grpc }: HTTPExternalAuthFilter): number {
+  const names = [http?.allowedHeaders, http?.allowedResponseHeaders, grpc?.allowedHeaders].flatMap((l) => l ?? [])
+  const fixed = 16 * overhead + 2 * backendRef.name.length + (http?.path?.length ?? 0)
+  return names.reduce((sum, name) => sum + overhead + name.length, fixed)
 }
 
 interface PathChanging {

@@ -5,11 +5,14 @@ import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { GatewayClass } from '../gatewayapi/objects/gateway-class.ts'
+import type { GRPCRoute } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
+import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
 import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
 import type { Secret } from '../gatewayapi/objects/secret.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
+import type { TCPRoute, TLSRoute, UDPRoute } from '../gatewayapi/objects/stream-route.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 
 type Objects<T> = Collection<NamespacedName, T>
@@ -18,7 +21,12 @@ type Objects<T> = Collection<NamespacedName, T>
 export interface GraphSources {
   readonly gatewayClasses: Objects<GatewayClass>
   readonly gateways: Objects<Gateway>
+  readonly listenerSets: Objects<ListenerSet>
   readonly httpRoutes: Objects<HTTPRoute>
+  readonly grpcRoutes: Objects<GRPCRoute>
+  readonly tlsRoutes: Objects<TLSRoute>
+  readonly tcpRoutes: Objects<TCPRoute>
+  readonly udpRoutes: Objects<UDPRoute>
   readonly referenceGrants: Objects<ReferenceGrant>
   readonly services: Objects<Service>
   readonly endpointSlices: Objects<EndpointSlice>

@@ -148,7 +148,7 @@ describe('a port that cannot be bound', () => {
 
 describe('bad listeners', () => {
   test('alone make the Gateway not accepted and not programmed', () => {
-    const fixture = new GraphFixture(edge('[{name: raw, port: 80, protocol: TCP}]')).bind('shop/edge')
+    const fixture = new GraphFixture(edge('[{name: raw, port: 80, protocol: SCTP}]')).bind('shop/edge')
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=False ListenersNotValid',
       'Programmed=False Invalid',
@@ -164,7 +164,7 @@ describe('bad listeners', () => {
   })
 
   test('among good ones leave it accepted, with a reason that says so and their names', () => {
-    const two = '[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 90, protocol: TCP}]'
+    const two = '[{name: web, port: 80, protocol: HTTP}, {name: raw, port: 90, protocol: SCTP}]'
     const fixture = new GraphFixture(edge(two)).bind('shop/edge').program('shop/edge', 80, 'programmed')
     expect(findCondition(fixture.gatewayStatus('shop/edge').conditions, 'Accepted')).toMatchObject({
       status: 'True',

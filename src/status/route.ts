@@ -1,7 +1,8 @@
 import { compactList } from '../base/compact-list.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
-import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { Problem } from '../graph/problem.ts'
 import type { Refusal } from '../graph/programming.ts'
+import type { RouteBase } from '../graph/route.ts'
 import type { RouteParentNode } from '../graph/route-attachment.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
@@ -34,32 +35,39 @@ const rules: readonly ConditionRule[] = [
     optional: true,
   },
   {
-    // Not of the specification: told only when a proxy refused what the route is part of.
+    // Not of the specification: told only when a proxy refused what the route is part of, or another route goes first.
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: '' },
-    rank: ['Invalid'],
+    rank: ['Invalid', 'Conflicted'],
     optional: true,
   },
 ]
 
+export interface RouteStatusOptions {
+  readonly controllerName: string
+  /** What proxies refused of the route. */
+  readonly refusals?: readonly Refusal[]
+  /** What is known of a parent beside its own problems. */
+  readonly problemsOf?: (parent: RouteParentNode) => readonly Problem[]
+}
+
 /** Status of a route towards each parent that is ours, in the order of its parentRefs. */
 export function deriveRouteStatus(
-  route: HTTPRouteNode,
+  route: RouteBase,
   parents: readonly RouteParentNode[],
-  controllerName: string,
-  refusals: readonly Refusal[] = [],
+  { controllerName, refusals = [], problemsOf }: RouteStatusOptions,
 ): RouteStatus | undefined {
   if (parents.length === 0) return undefined
   const generation = route.source.metadata.generation ?? 0
   // With a single rule the path says nothing that the reader does not see.
-  const withPaths = route.source.spec.rules.length > 1
+  const withPaths = (route.source.spec.rules?.length ?? 0) > 1
   const refs = route.source.spec.parentRefs ?? []
   const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
   const statuses: RouteParentStatus[] = []
   for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
     const parentRef = refs[parent.index]
     if (!parentRef) continue
-    const problems = [...parent.problems, ...route.problems, ...refused]
+    const problems = [...parent.problems, ...route.problems, ...refused, ...(problemsOf?.(parent) ?? [])]
     const conditions = buildConditions(rules, problems, generation, withPaths)
     statuses.push({ parentRef, controllerName, conditions })
   }

@@ -4,22 +4,29 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
+import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
-import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
+import { findShadowing } from './stream-route.ts'
+
+/** There is one bundle of CRDs in a cluster. */
+export type BundleKey = 'installed'
 
 /** The desired status of every object of ours. */
 export interface Statuses {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassStatus>
   readonly gateways: Collection<NamespacedName, GatewayStatus>
-  readonly httpRoutes: Collection<NamespacedName, RouteStatus>
+  readonly listenerSets: Collection<NamespacedName, ListenerSetStatus>
+  readonly routes: Readonly<Record<RouteKindName, Collection<NamespacedName, RouteStatus>>>
 }
 
 export interface StatusOptions {
   /** Written into status.parents[].controllerName. */
   readonly controllerName: string
-  /** Names for GatewayClass.status.supportedFeatures. */
-  readonly features: readonly string[]
+  /** What the CRDs of the cluster say of themselves, under one key; nothing where there is no cluster. */
+  readonly bundle: Collection<BundleKey, ApiBundle>
   /** What proxies refused, by the canonical key of the objects it came from; none offline. */
   readonly refusals?: Index<string, string, Refusal>
 }
@@ -28,22 +35,28 @@ export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,
   programming: Collection<string, PortProgramming>,
-  { controllerName, features, refusals }: StatusOptions,
+  { controllerName, bundle, refusals }: StatusOptions,
 ): Statuses {
+  const deriveRoutes = (kind: RouteKindName) => {
+    const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
+    return scheduler.derive(`${kind}Status`, routes, (route, reads) =>
+      deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, routeKey(kind, route.key)), {
+        controllerName,
+        refusals: refusals ? reads.lookup(refusals, `${gatewayGroup}/${kind}/${route.key}`) : [],
+        problemsOf: (parent) => findShadowing(parent, reads, graph),
+      }),
+    )
+  }
   return {
-    gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
-      deriveGatewayClassStatus(node, features),
+    gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node, reads) =>
+      deriveGatewayClassStatus(node, reads.get(bundle, 'installed')),
+    ),
+    listenerSets: scheduler.derive('ListenerSetStatus', graph.listenerSets, (node, reads) =>
+      deriveListenerSetStatus(node, { reads, graph, programming }),
     ),
     gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
       deriveGatewayStatus(node, { reads, graph, programming }),
     ),
-    httpRoutes: scheduler.derive('HTTPRouteStatus', graph.httpRoutes, (route, reads) =>
-      deriveRouteStatus(
-        route,
-        reads.lookup(graph.routeParentsByRoute, route.key),
-        controllerName,
-        refusals ? reads.lookup(refusals, `${gatewayGroup}/HTTPRoute/${route.key}`) : [],
-      ),
-    ),
+    routes: Object.fromEntries(routeKinds.map((kind) => [kind, deriveRoutes(kind)])) as Statuses['routes'],
   }
 }

@@ -2,7 +2,6 @@ import { expect } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import type { Source } from '../collections/collection.ts'
 import { Scheduler } from '../collections/scheduler.ts'
-import type { WritableSources } from '../control-plane.ts'
 import type { KindName, KubernetesObject } from '../gatewayapi/kinds.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { validateObject } from '../gatewayapi/validate-object.ts'
@@ -11,16 +10,20 @@ import { backendKey } from '../graph/backend.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import { createGraph, type Graph } from '../graph/graph.ts'
-import type { HTTPRouteNode } from '../graph/http-route.ts'
+import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
+import { type RouteKindName, routeKey } from '../graph/route.ts'
 import type { RouteAttachment, RouteParentNode } from '../graph/route-attachment.ts'
 import { createSink } from '../object-sink.ts'
+import { createSources, type WritableSources } from '../sources.ts'
 import type { Condition } from '../status/condition.ts'
-import type { GatewayStatus, ListenerStatus } from '../status/gateway.ts'
-import type { GatewayClassStatus } from '../status/gateway-class.ts'
+import type { GatewayStatus } from '../status/gateway.ts'
+import type { ApiBundle, GatewayClassStatus } from '../status/gateway-class.ts'
+import type { ListenerStatus } from '../status/listener.ts'
+import type { ListenerSetStatus } from '../status/listener-set.ts'
 import type { RouteParentStatus, RouteStatus } from '../status/route.ts'
-import { createStatuses, type Statuses } from '../status/statuses.ts'
+import { type BundleKey, createStatuses, type Statuses } from '../status/statuses.ts'
 
 export const testControllerName = 'gatewright.dev/gateway-controller'
 
@@ -69,28 +72,18 @@ export class GraphFixture {
   readonly sources: WritableSources
   readonly graph: Graph
   readonly programming: Source<string, PortProgramming>
+  /** What the CRDs say of themselves; nothing, as without a cluster. */
+  readonly bundle: Source<BundleKey, ApiBundle> = this.scheduler.source('GatewayApiBundle')
   readonly statuses: Statuses
 
   constructor(yaml = '', controllerNames: readonly string[] = [testControllerName]) {
     const { scheduler } = this
-    this.sources = {
-      gatewayClasses: scheduler.source('GatewayClass'),
-      gateways: scheduler.source('Gateway'),
-      httpRoutes: scheduler.source('HTTPRoute'),
-      referenceGrants: scheduler.source('ReferenceGrant'),
-      services: scheduler.source('Service'),
-      endpointSlices: scheduler.source('EndpointSlice'),
-      secrets: scheduler.source('Secret'),
-      configMaps: scheduler.source('ConfigMap'),
-      namespaces: scheduler.source('Namespace'),
-      backends: scheduler.source('Backend'),
-      bindings: scheduler.source('GatewayBinding'),
-    }
+    this.sources = createSources(scheduler)
     this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames) })
     this.programming = scheduler.source('PortProgramming')
     this.statuses = createStatuses(scheduler, this.graph, this.programming, {
       controllerName: controllerNames[0] ?? '',
-      features: ['HTTPRoute', 'Gateway'],
+      bundle: this.bundle,
     })
     this.apply(yaml)
   }
@@ -119,9 +112,15 @@ export class GraphFixture {
   }
 
   /** What Envoy has made of a port. */
-  program(gateway: string, port: number, state: PortProgramming['state'], message = ''): this {
-    const programming = { gateway: key(gateway), port, state, message }
-    this.scheduler.batch(() => this.programming.set(portKey(key(gateway), port), programming))
+  program(
+    gateway: string,
+    port: number,
+    state: PortProgramming['state'],
+    message = '',
+    transport: PortProgramming['transport'] = 'TCP',
+  ): this {
+    const programming = { gateway: key(gateway), port, transport, state, message }
+    this.scheduler.batch(() => this.programming.set(portKey(key(gateway), port, transport), programming))
     return this
   }
 
@@ -134,12 +133,12 @@ export class GraphFixture {
     return present(this.graph.listeners.get(name as ListenerKey), `listener ${name}`)
   }
 
-  route(name: string): HTTPRouteNode {
-    return present(this.graph.httpRoutes.get(key(name)), `HTTPRoute ${name}`)
+  route(name: string, kind: 'HTTPRoute' | 'GRPCRoute' = 'HTTPRoute'): L7RouteNode {
+    return present(this.graph.routes[kind].get(key(name)), `${kind} ${name}`)
   }
 
-  parents(name: string): RouteParentNode[] {
-    return [...this.graph.routeParentsByRoute.lookup(key(name))].sort((a, b) => a.index - b.index)
+  parents(name: string, kind: RouteKindName = 'HTTPRoute'): RouteParentNode[] {
+    return [...this.graph.routeParentsByRoute.lookup(routeKey(kind, key(name)))].sort((a, b) => a.index - b.index)
   }
 
   /** @param listener "namespace/gateway/listener" */
@@ -162,6 +161,10 @@ export class GraphFixture {
     return present(this.statuses.gateways.get(key(name)), `status of Gateway ${name}`)
   }
 
+  listenerSetStatus(name: string): ListenerSetStatus {
+    return present(this.statuses.listenerSets.get(key(name)), `status of ListenerSet ${name}`)
+  }
+
   /** @param name "namespace/gateway/listener" */
   listenerStatus(name: string): ListenerStatus {
     const [namespace, gateway, listener] = name.split('/')
@@ -172,13 +175,13 @@ export class GraphFixture {
     )
   }
 
-  routeStatus(name: string): RouteStatus | undefined {
-    return this.statuses.httpRoutes.get(key(name))
+  routeStatus(name: string, kind: RouteKindName = 'HTTPRoute'): RouteStatus | undefined {
+    return this.statuses.routes[kind].get(key(name))
   }
 
   /** The status of a route towards one of its parents, by default the first. */
-  parentStatus(name: string, index = 0): RouteParentStatus {
-    return present(this.routeStatus(name)?.parents[index], `status.parents[${index}] of HTTPRoute ${name}`)
+  parentStatus(name: string, index = 0, kind: RouteKindName = 'HTTPRoute'): RouteParentStatus {
+    return present(this.routeStatus(name, kind)?.parents[index], `status.parents[${index}] of ${kind} ${name}`)
   }
 }
 
@@ -231,6 +234,36 @@ kind: HTTPRoute
 metadata: {${metadata(name)}, generation: ${generation}${time}}
 spec:
 ${spec}
+---
+`
+}
+
+/** A GRPCRoute. @param spec lines of its spec, indented by two */
+export function grpcRouteYaml(
+  name: string,
+  spec: string,
+  options: { generation?: number; created?: string } = {},
+): string {
+  return httpRouteYaml(name, spec, options).replace('kind: HTTPRoute', 'kind: GRPCRoute')
+}
+
+/** A ListenerSet. @param parent name of a Gateway; @param listeners as of {@link gatewayYaml} */
+export function listenerSetYaml(
+  name: string,
+  parent: string,
+  listeners: string,
+  { generation = 1, created = '' } = {},
+): string {
+  const time = created === '' ? '' : `, creationTimestamp: '${created}'`
+  const [first = '', second] = parent.split('/')
+  const ref = second === undefined ? `name: ${first}` : `name: ${second}, namespace: ${first}`
+  return `
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {${metadata(name)}, generation: ${generation}${time}}
+spec:
+  parentRef: {${ref}}
+  listeners: ${listeners}
 ---
 `
 }

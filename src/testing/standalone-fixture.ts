@@ -123,9 +123,10 @@ export class StandaloneFixture {
     return this.#log.join('')
   }
 
-  /** @param name "namespace/gateway/listener" */
+  /** @param name "namespace/gateway/listener", or "namespace/gateway/set/listener" */
   listener(name: string): RunningListener {
-    const [namespace, gateway, own] = name.split('/')
+    const [namespace, gateway, ...rest] = name.split('/')
+    const own = rest.join('/')
     const found = this.view()
       .gateways.find((g) => g.namespace === namespace && g.name === gateway)
       ?.listeners.find((l) => l.name === own)

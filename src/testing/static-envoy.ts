@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../base/logger.ts'
 import { createOfflineControlPlane } from '../control-plane.ts'
+import type { KubernetesObject } from '../gatewayapi/kinds.ts'
 import { findEnvoy } from '../providers/local-envoy/envoy-binary.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
 import { applyObjects, parseObjects, testControllerName } from './builders.ts'
@@ -25,10 +26,11 @@ export interface StaticRequest {
   readonly host?: string
   readonly method?: string
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  readonly body?: string
 }
 
-/** The resources that manifests lead to, with every port of every Gateway bound to a free port of 127.0.0.1. */
-export function translateManifests(yaml: string): EnvoyResource[] {
+/** The resources that objects lead to, with every port of every Gateway bound to a free port of 127.0.0.1. */
+function translateObjects(objects: readonly KubernetesObject[]): EnvoyResource[] {
   const controlPlane = createOfflineControlPlane({
     controllerNames: [testControllerName],
     logger: silentLogger,
@@ -42,8 +44,12 @@ export function translateManifests(yaml: string): EnvoyResource[] {
         sources.bindings.set(key, { listenAddress: '127.0.0.1', ports, addresses: [], portProblems: {} })
     })
   })
-  applyObjects(controlPlane, parseObjects(yaml))
+  applyObjects(controlPlane, objects)
   return Object.values(resources).flatMap((collection) => [...collection.entries()].map(([, resource]) => resource))
+}
+
+export function translateManifests(yaml: string): EnvoyResource[] {
+  return translateObjects(parseObjects(yaml))
 }
 
 /** A stock Envoy that serves one Gateway from a static configuration, where unknown fields are errors. */
@@ -59,11 +65,15 @@ export class StaticEnvoy {
     this.#directory = directory
   }
 
-  /** @throws an error with Envoy's log when it refuses the configuration */
-  static async start(yaml: string): Promise<StaticEnvoy> {
+  /**
+   * @param manifests YAML, or objects
+   * @throws an error with Envoy's log when it refuses the configuration
+   */
+  static async start(manifests: string | readonly KubernetesObject[]): Promise<StaticEnvoy> {
+    const objects = typeof manifests === 'string' ? parseObjects(manifests) : manifests
     const directory = mkdtempSync(join(tmpdir(), 'gatewright-static-'))
     const file = join(directory, 'bootstrap.json')
-    writeFileSync(file, JSON.stringify(buildStaticBootstrap(translateManifests(yaml))))
+    writeFileSync(file, JSON.stringify(buildStaticBootstrap(translateObjects(objects))))
     const { path } = await findEnvoy(undefined)
     const adminFile = join(directory, 'admin')
     const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '--disable-hot-restart', '-l', 'error']
@@ -96,25 +106,34 @@ export class StaticEnvoy {
     }
   }
 
+  /** "ip:port" of a listener. @param port as the Gateway's listener has it */
+  address(port: number): string {
+    return `127.0.0.1:${this.#ports.get(`port-${port}`)}`
+  }
+
   /** @param port as the Gateway's listener has it */
   send(
     port: number,
     path: string,
-    { host = 'localhost', method = 'GET', headers = {} }: StaticRequest = {},
+    { host = 'localhost', method = 'GET', headers = {}, body }: StaticRequest = {},
   ): Promise<StaticAnswer> {
     const options = {
       port: this.#ports.get(`port-${port}`),
       host: '127.0.0.1',
       path,
       method,
-      headers: { ...headers, host } as Record<string, string>,
+      headers: {
+        ...headers,
+        host,
+        ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
+      } as Record<string, string>,
       agent: this.#agent,
     }
     return new Promise((resolve, reject) => {
       const outgoing = request(options, (response) => {
-        let body = ''
+        let received = ''
         response.on('data', (data: Buffer) => {
-          body += data.toString()
+          received += data.toString()
         })
         response.on('error', reject)
         response.on('end', () =>
@@ -122,15 +141,15 @@ export class StaticEnvoy {
             status: response.statusCode ?? 0,
             headers: response.headers,
             location: response.headers.location,
-            body,
+            body: received,
             get echo() {
-              return JSON.parse(body) as EchoAnswer
+              return JSON.parse(received) as EchoAnswer
             },
           }),
         )
       })
       outgoing.on('error', reject)
-      outgoing.end()
+      outgoing.end(body)
     })
   }
 

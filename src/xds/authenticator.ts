@@ -15,6 +15,8 @@ export type Identity =
       readonly scope: string
       /** If given, the `node.id` of the first message must be this one. */
       readonly nodeId?: string
+      /** When the credential runs out, on the server's clock. The stream ends a minute later. */
+      readonly expiresAt?: number
     }
   | { readonly allowed: false; readonly reason: string }
 
@@ -33,6 +35,16 @@ export interface Authenticator {
 
 const refuse = (reason: string): Identity => ({ allowed: false, reason })
 
+/** The token of `authorization: Bearer <token>`, or why there is none. */
+export function parseBearerToken(
+  peer: Peer,
+): { readonly token: string } | { readonly token: undefined; readonly reason: string } {
+  const given = peer.metadata('authorization')
+  if (given.length !== 1) return { token: undefined, reason: given.length === 0 ? 'no token' : 'more than one token' }
+  const token = /^Bearer ([\x21-\x7e]+)$/i.exec(given[0] as string)?.[1]
+  return token === undefined ? { token, reason: 'the authorization metadata is no bearer token' } : { token }
+}
+
 /**
  * For proxies that were handed a random token at start: `authorization: Bearer <token>`.
  * @param scopeOf token by scope; read at each connection, so that tokens may come and go
@@ -40,13 +52,11 @@ const refuse = (reason: string): Identity => ({ allowed: false, reason })
 export function createTokenAuthenticator(tokenOf: () => ReadonlyMap<string, string>): Authenticator {
   return {
     authenticate(peer) {
-      const given = peer.metadata('authorization')
-      if (given.length !== 1) return refuse(given.length === 0 ? 'no token' : 'more than one token')
-      const token = /^Bearer ([\x21-\x7e]+)$/i.exec(given[0] as string)?.[1]
-      if (token === undefined) return refuse('the authorization metadata is no bearer token')
+      const bearer = parseBearerToken(peer)
+      if (bearer.token === undefined) return refuse(bearer.reason)
       let found: string | undefined
       // All are compared, in constant time each, so that the time tells nothing about a near miss.
-      for (const [scope, expected] of tokenOf()) if (isSameSecret(token, expected)) found = scope
+      for (const [scope, expected] of tokenOf()) if (isSameSecret(bearer.token, expected)) found = scope
       return found === undefined ? refuse('unknown token') : { allowed: true, scope: found }
     },
   }

@@ -123,7 +123,8 @@ export class XdsCore {
     }
     const { acks, sessions } = group
     const id = `${this.#nextId++}`
-    const session = new Session(this, caller, { id, view, acks, nodeId: identity.nodeId }, () => {
+    const { nodeId, expiresAt } = identity
+    const session = new Session(this, caller, { id, view, acks, nodeId, expiresAt }, () => {
       sessions.delete(session)
       this.#sessions.delete(id)
       this.#loop.remove(session)

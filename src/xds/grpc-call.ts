@@ -28,7 +28,7 @@ export const adsService = {
   StreamAggregatedResources: method('StreamAggregatedResources'),
 }
 
-export function peerOf(call: AdsCall): Peer {
+export function peerOf(call: Pick<AdsCall, 'getAuthContext' | 'metadata'>): Peer {
   const certificate = call.getAuthContext().sslPeerCertificate
   return {
     metadata: (key) => call.metadata.get(key).filter((value) => typeof value === 'string'),

@@ -327,6 +327,20 @@ describe.each(variants)('%s', (variant) => {
     expect(proxy.refused).toBeDefined()
     expect(bed.core.counters.streamsRefused).toBe(1)
   })
+
+  test('A7: a stream ends a minute after its credential has run out, and not before', async () => {
+    const expiring = { authenticate: () => ({ allowed: true, scope: 'a', expiresAt: 3_600_000 }) as const }
+    const bed = new XdsBed({ authenticator: expiring })
+    const proxy = await bed.connect(variant)
+    proxy.subscribe('cluster')
+    bed.clock.advance(3_659_999)
+    expect(proxy.ended).toBeUndefined()
+    bed.clock.advance(1)
+    expect(proxy.ended).toEqual({ code: 16, details: 'the credential has expired' })
+    bed.put(makeResource('secret', 'key'), makeResource('cluster', 'c'))
+    expect(proxy.take().flatMap((r) => r.names)).toEqual([])
+    expect(bed.core.counters.streams).toBe(0)
+  })
 })
 
 test('C21: no resource has a time to live', () => {

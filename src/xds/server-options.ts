@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Collection, Source } from '../collections/collection.ts'
 import type { ResourceAck } from './acks.ts'
-import type { Authenticator } from './authenticator.ts'
+import type { Authenticator, Peer } from './authenticator.ts'
 import type { XdsCounters } from './counters.ts'
 import type { ProxyNode } from './request.ts'
 import type { EnvoyResource } from './resource.ts'
@@ -32,6 +32,16 @@ export interface XdsTls {
   readonly clientCa?: string
 }
 
+/**
+ * TLS that changes while the server runs. The provider calls the listener after `current` has changed; the server
+ * uses it for handshakes from then on. Whether clients need a certificate is decided once.
+ */
+export interface XdsTlsProvider {
+  current(): XdsTls
+  /** @returns ends the subscription */
+  subscribe(listener: () => void): () => void
+}
+
 export interface XdsServerOptions {
   /** The server makes the sources `xds.acks` and `xds.streams` in it. */
   readonly scheduler: XdsScheduler
@@ -39,7 +49,10 @@ export interface XdsServerOptions {
   readonly authenticator: Authenticator
   readonly logger: Logger
   readonly clock: Clock
-  readonly tls?: XdsTls
+  /** TLS 1.3. Plaintext unless given, which is for local sockets. */
+  readonly tls?: XdsTls | XdsTlsProvider
+  /** Whether a caller is another replica of this control plane, which may hear the acks; nobody may unless given. */
+  readonly isReplica?: (peer: Peer) => Promise<boolean>
   /** @returns why this proxy cannot be served (e.g. its version), if so */
   readonly admitNode?: (node: ProxyNode) => string | undefined
   /** How long an unwanted resource stays after the last table that used it was accepted. Default 30 s. */

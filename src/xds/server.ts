@@ -1,10 +1,13 @@
 import { rm } from 'node:fs/promises'
-import { Server, ServerCredentials, status } from '@grpc/grpc-js'
+import { Server, status } from '@grpc/grpc-js'
 import { compareBy, compareStrings } from '../base/compare.ts'
 import type { ResourceAck } from './acks.ts'
 import { XdsCore } from './core.ts'
 import { type AdsCall, adsService, createWire, peerOf } from './grpc-call.ts'
-import type { XdsServer, XdsServerOptions, XdsTls } from './server-options.ts'
+import { createAckFeed } from './peers/ack-feed.ts'
+import { peerService } from './peers/peer-protocol.ts'
+import { createServerTls, type ServerTls } from './server-credentials.ts'
+import type { XdsServer, XdsServerOptions } from './server-options.ts'
 import type { Variant } from './stream-context.ts'
 import type { StreamState } from './stream-state.ts'
 
@@ -30,6 +33,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     DeltaAggregatedResources: handle('delta'),
     StreamAggregatedResources: handle('sotw'),
   })
+  const { isReplica } = options
+  if (isReplica) server.addService(peerService, { WatchAcks: createAckFeed({ acks, isReplica, logger }) })
+  /** Made when it is needed: until then there may be no certificate. */
+  let tls: ServerTls | undefined
   const sockets: string[] = []
   return {
     acks,
@@ -42,10 +49,10 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
         await rm(path, { force: true })
         sockets.push(path)
       }
+      tls ??= createServerTls(options.tls, logger)
+      const { credentials } = tls
       const port = await new Promise<number>((resolve, reject) => {
-        server.bindAsync(address, credentialsOf(options.tls), (error, bound) =>
-          error ? reject(error) : resolve(bound),
-        )
+        server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
       })
       const bound = path === undefined ? address.replace(/:\d+$/, `:${port}`) : address
       logger.info('Serving xDS', { address: bound, tls: options.tls !== undefined })
@@ -63,22 +70,12 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       )
     },
     async close() {
+      tls?.close()
       core.close()
       server.forceShutdown()
       for (const path of sockets) await rm(path, { force: true })
     },
   }
-}
-
-function credentialsOf(tls: XdsTls | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure()
-  const { certificate, key, clientCa } = tls
-  const pair = { cert_chain: Buffer.from(certificate), private_key: Buffer.from(key) }
-  return ServerCredentials.createSsl(
-    clientCa === undefined ? null : Buffer.from(clientCa),
-    [pair],
-    clientCa !== undefined,
-  )
 }
 
 /** Joins one gRPC call to the core: nothing is read before the caller is known and there is something to say. */

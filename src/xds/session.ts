@@ -14,12 +14,20 @@ import { describeStream, type StreamIdentity, type StreamState } from './stream-
 /** A proxy that asks for anything asks for clusters first. */
 const clusterSubscriptionLimit = 30_000
 
+/** A proxy gets its next credential before the old one expires, but uses it only for its next connection. */
+const expiryGrace = 60_000
+
+/** A timer for longer than this would fire at once. */
+const longestTimer = 2 ** 31 - 1
+
 interface Place {
   readonly id: string
   readonly view: ScopeView
   readonly acks: ScopeAcks
   /** If the credential fixes it. */
   readonly nodeId: string | undefined
+  /** Of the credential, on the server's clock; if it does. */
+  readonly expiresAt: number | undefined
 }
 
 interface Open {
@@ -39,6 +47,7 @@ export class Session {
   readonly #onClose: () => void
   #open: Open | undefined
   #cancelAlarm: (() => void) | undefined
+  #cancelExpiry: (() => void) | undefined
   #closed = false
 
   constructor(core: XdsCore, caller: Caller, place: Place, onClose: () => void) {
@@ -48,6 +57,10 @@ export class Session {
     this.#onClose = onClose
     core.counters.streams++
     core.counters.streamsOpened++
+    if (place.expiresAt === undefined) return
+    const { clock } = core.options
+    const left = Math.min(Math.max(0, place.expiresAt + expiryGrace - clock.now()), longestTimer)
+    this.#cancelExpiry = clock.after(left, () => this.#end(status.UNAUTHENTICATED, 'the credential has expired'))
   }
 
   receive(bytes: Uint8Array): void {
@@ -113,6 +126,7 @@ export class Session {
     if (this.#closed) return
     this.#closed = true
     this.#cancelAlarm?.()
+    this.#cancelExpiry?.()
     this.#core.counters.streams--
     if (this.#open !== undefined) {
       const { identity, stream } = this.#open

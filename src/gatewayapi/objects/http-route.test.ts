@@ -320,8 +320,8 @@ describe('an HTTPRoute is refused for', () => {
     ],
     [
       'a session without a cookie',
-      rule({ sessionPersistence: {} }),
-      'sessionPersistence.cookie: is required when type is Cookie',
+      rule({ sessionPersistence: { type: 'Header' } }),
+      'sessionPersistence.header: is required when type is Header',
     ],
     [
       'a header session with a cookie',

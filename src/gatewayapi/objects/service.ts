@@ -33,6 +33,14 @@ const ServicePorts = withRules(z.array(ServicePort), (ports, complain) => {
   }
 })
 
+const ServiceStatus = z.object({
+  loadBalancer: z
+    .object({
+      ingress: z.array(z.object({ ip: z.string().optional(), hostname: z.string().optional() })).optional(),
+    })
+    .optional(),
+})
+
 /** The fields of a Service that decide where traffic goes are typed; the others are accepted as they are. */
 export const Service = objectSchema(
   { group: '', versions: ['v1'], kind: 'Service', metadata: LabelNameMeta },
@@ -51,7 +59,7 @@ export const Service = objectSchema(
         trafficDistribution: z.string().optional(),
         ipFamilies: z.array(z.string()).optional(),
         ipFamilyPolicy: z.string().optional(),
-        externalIPs: z.unknown().optional(),
+        externalIPs: z.array(z.string()).optional(),
         sessionAffinity: z.unknown().optional(),
         sessionAffinityConfig: z.unknown().optional(),
         loadBalancerIP: z.unknown().optional(),
@@ -64,5 +72,8 @@ export const Service = objectSchema(
       })
       .prefault({}),
   },
-)
+).extend({
+  /** Of the Service of a Gateway, the addresses that a load balancer has assigned. */
+  status: ServiceStatus.optional().catch(undefined),
+})
 export type Service = z.output<typeof Service>

@@ -14,8 +14,8 @@ export type StreamRouteRule = z.output<typeof StreamRouteRule>
 
 const streamFields = {
   parentRefs: ParentReferences.optional(),
-  /** Exactly one. */
-  rules: listSchema(StreamRouteRule, { min: 1, max: 1 }),
+  /** One; older versions of the API take more, of which the first gets everything. */
+  rules: listSchema(StreamRouteRule, { min: 1, max: 16 }),
   /** Experimental. */
   useDefaultGateways: enumSchema(['All', 'None']).optional(),
 }
@@ -36,7 +36,15 @@ export type UDPRoute = z.output<typeof UDPRoute>
 
 /** Routes TLS connections by their server name (SNI), passed on as they are or decrypted. */
 export const TLSRoute = objectSchema(
-  { group: gatewayGroup, versions: ['v1', 'v1alpha3'], kind: 'TLSRoute' },
-  { spec: z.strictObject({ ...streamFields, hostnames: listSchema(Hostname, { min: 1, max: 1024 }) }) },
+  { group: gatewayGroup, versions: ['v1', 'v1alpha3', 'v1alpha2'], kind: 'TLSRoute' },
+  {
+    spec: z.strictObject({
+      ...streamFields,
+      /** Older versions of the API take none, which means every name. */ hostnames: listSchema(Hostname, {
+        min: 1,
+        max: 1024,
+      }).optional(),
+    }),
+  },
 )
 export type TLSRoute = z.output<typeof TLSRoute>

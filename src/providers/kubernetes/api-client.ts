@@ -6,6 +6,8 @@ export interface ApiRequest {
   readonly query?: Readonly<Record<string, string>>
   /** Sent as JSON. */
   readonly body?: unknown
+  /** What the answer is to be; `application/json` unless given. Metadata alone: see {@link onlyMetadata}. */
+  readonly accept?: string
   /** Of the body; `application/json` unless given. Patches: `application/apply-patch+yaml`, `application/merge-patch+json`. */
   readonly contentType?: string
   /** Milliseconds for the whole call. Default 30 s. */
@@ -17,12 +19,20 @@ export interface ApiRequest {
 export interface ApiWatchRequest {
   readonly path: string
   readonly query: Readonly<Record<string, string>>
+  /** As in {@link ApiRequest}. */
+  readonly accept?: string
   /** The watch ends with an `inactive` ApiError when nothing at all has come for so many milliseconds. */
   readonly inactivityLimit: number
   readonly signal: AbortSignal
+  /** Called once, when the server has agreed to the watch; before the first line. */
+  readonly onOpen?: () => void
   /** Called in order, once for each line. A throw ends the watch with that error. */
   readonly onLine: (line: Buffer) => void
 }
+
+/** An `accept` that makes the API server send objects without spec and status. */
+export const onlyMetadata = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1'
+export const onlyMetadataList = 'application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1'
 
 /**
  * The Kubernetes API over the network.
@@ -58,18 +68,40 @@ export class ApiError extends Error {
   readonly reason: string
   /** Milliseconds that the server asked to wait (Retry-After). */
   readonly retryAfter: number | undefined
+  /** What is wrong with which field, as far as the server told. */
+  readonly causes: readonly ApiErrorCause[]
 
   constructor(
     code: ApiError['code'],
     message: string,
-    { status = 0, reason = '', retryAfter }: { status?: number; reason?: string; retryAfter?: number | undefined } = {},
+    {
+      status = 0,
+      reason = '',
+      retryAfter,
+      causes = [],
+    }: {
+      status?: number
+      reason?: string
+      retryAfter?: number | undefined
+      causes?: readonly ApiErrorCause[]
+    } = {},
   ) {
     super(message)
     this.code = code
     this.status = status
     this.reason = reason
     this.retryAfter = retryAfter
+    this.causes = causes
   }
+}
+
+/** One of the causes in the details of a Kubernetes Status object. */
+export interface ApiErrorCause {
+  /** e.g. "FieldManagerConflict", "FieldValueInvalid". */
+  readonly reason: string
+  readonly message: string
+  /** e.g. `.spec.ports[port=80,protocol="TCP"].name`. */
+  readonly field: string
 }
 
 /** Where a kind is served. */

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { baseBootstrap as base } from '../../infrastructure/base-bootstrap.ts'
 
 export interface BootstrapOptions {
   readonly nodeId: string
@@ -7,17 +7,6 @@ export interface BootstrapOptions {
   /** Port of the admin page on loopback; 0 for any. */
   readonly adminPort: number
 }
-
-/** Only what is added here is typed; the rest is passed on as it stands in the document. */
-interface BaseDocument {
-  readonly admin: object
-  readonly dynamic_resources: { readonly ads_config: { readonly grpc_services: readonly [object] } }
-  readonly static_resources: { readonly clusters: readonly [object] }
-}
-
-const base = JSON.parse(
-  readFileSync(new URL('../../../envoy-bootstrap/bootstrap.json', import.meta.url), 'utf8'),
-) as BaseDocument
 
 /** The bootstrap of one local Envoy, as an object: no text of a user is ever pasted into a document. */
 export function buildBootstrap({ nodeId, xds, adminPort }: BootstrapOptions): object {

@@ -95,6 +95,7 @@ export class LocalProxies {
       this.#end(gateway)
       return
     }
+    if (fleet.isHeld && !this.#proxies.has(gateway)) return
     const plan = await this.#planner.plan({ gateway, ports: fleet.ports, requestedAddresses: fleet.requestedAddresses })
     if (this.#options.fleets.get(gateway) !== fleet) return this.#reconcileOne(gateway)
     this.#options.bind(gateway, plan)

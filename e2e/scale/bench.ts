@@ -1,0 +1,181 @@
+/**
+ * What the control plane costs in a cluster: `make bench-cluster` (ROUTES=5000, SECONDS=60 of changes).
+ * N HTTPRoutes, each with a Service and an EndpointSlice of its own, one Gateway. Prints memory, CPU under one edit a
+ * second and one change of endpoints every two, and how long a restarted replica takes.
+ */
+import process from 'node:process'
+import { type ApiProxy, openApiProxy } from '../testing/api-proxy.ts'
+import { controlPlanePods, readMetrics, untilControlPlaneReady } from '../testing/control-plane.ts'
+import { eventually, pause } from '../testing/eventually.ts'
+import { gatewayClass, programmedAddress, systemNamespace } from '../testing/gateway.ts'
+import { createNamespace, deleteNamespace, find, kubectl, readLogsOf } from '../testing/kubectl.ts'
+
+const count = Number(process.env['ROUTES'] ?? 5000)
+const changeSeconds = Number(process.env['SECONDS'] ?? 60)
+const namespace = 'e2e-bench'
+const routes = `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`
+const services = `/api/v1/namespaces/${namespace}/services`
+const slices = `/apis/discovery.k8s.io/v1/namespaces/${namespace}/endpointslices`
+
+const route = (number: number, version: string) => ({
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata: { name: `route-${number}` },
+  spec: {
+    parentRefs: [{ name: 'bench' }],
+    hostnames: [`host-${number}.example.com`],
+    rules: [
+      {
+        matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+        filters: [
+          { type: 'ResponseHeaderModifier', responseHeaderModifier: { set: [{ name: 'x-version', value: version }] } },
+        ],
+        backendRefs: [{ name: `service-${number}`, port: 80 }],
+      },
+    ],
+  },
+})
+
+const slice = (number: number, last: number) => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { name: `service-${number}`, labels: { 'kubernetes.io/service-name': `service-${number}` } },
+  addressType: 'IPv4',
+  ports: [{ name: '', port: 8080, protocol: 'TCP' }],
+  // For documentation (RFC 5737): nothing is sent there.
+  endpoints: [{ addresses: [`192.0.2.${last}`], conditions: { ready: true } }],
+})
+
+interface Usage {
+  readonly rss: number
+  readonly cpu: number
+  readonly sentBytes: number
+}
+
+async function readUsage(pod: string): Promise<Usage> {
+  const lines = await readMetrics(pod)
+  const value = (name: string) => Number(lines.find((line) => line.startsWith(`${name} `))?.split(' ')[1])
+  return {
+    rss: value('process_resident_memory_bytes'),
+    cpu: value('process_cpu_seconds_total'),
+    sentBytes: value('gatewright_xds_sent_bytes_total'),
+  }
+}
+
+async function allUsage(): Promise<Map<string, Usage>> {
+  const pods = await controlPlanePods()
+  return new Map(
+    await Promise.all(pods.map(async ({ metadata }) => [metadata.name, await readUsage(metadata.name)] as const)),
+  )
+}
+
+const mebibytes = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(0)} MiB`
+
+function reportUsage(title: string, usage: ReadonlyMap<string, Usage>): void {
+  for (const [pod, { rss, cpu }] of usage)
+    console.log(`${title}: ${pod} RSS ${mebibytes(rss)}, CPU so far ${cpu.toFixed(2)} s`)
+}
+
+async function createObjects(api: ApiProxy): Promise<void> {
+  const numbers = Array.from({ length: count }, (_, number) => number)
+  const began = performance.now()
+  await api.each(numbers, async (number) => {
+    const spec = { ports: [{ port: 80, targetPort: 8080 }] }
+    await api.call('POST', services, {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: `service-${number}` },
+      spec,
+    })
+    await api.call('POST', slices, slice(number, 1))
+    await api.call('POST', routes, route(number, '0'))
+  })
+  console.log(
+    `${count} Services, EndpointSlices and HTTPRoutes made in ${((performance.now() - began) / 1000).toFixed(1)} s`,
+  )
+  const counted = performance.now()
+  await eventually('attachedRoutes', 120_000, async () => {
+    const gateway = await find('gateway', 'bench', namespace)
+    return gateway?.['status'].listeners[0].attachedRoutes === count
+  })
+  console.log(`attachedRoutes right ${(performance.now() - counted).toFixed(0)} ms later`)
+}
+
+async function change(api: ApiProxy): Promise<void> {
+  const until = performance.now() + changeSeconds * 1000
+  const merge = 'application/merge-patch+json'
+  for (let tick = 1; performance.now() < until; tick++) {
+    const number = (tick * 7919) % count
+    await api.call('PATCH', `${routes}/route-${number}`, { spec: route(number, String(tick)).spec }, merge)
+    if (tick % 2 === 0) {
+      const { endpoints } = slice(number, (tick % 250) + 2)
+      await api.call('PATCH', `${slices}/service-${number}`, { endpoints }, merge)
+    }
+    await pause(1000 - (performance.now() % 1000))
+  }
+}
+
+/** One replica is made anew. @returns when its container started and when it was ready, by Kubernetes' clock */
+async function restartOne(): Promise<void> {
+  const old = (await controlPlanePods()).map(({ metadata }) => metadata.name)
+  const [victim = ''] = old
+  await kubectl(['-n', systemNamespace, 'delete', 'pod', victim, '--wait=false'])
+  const pod = await eventually('the new replica', 60_000, async () =>
+    (await controlPlanePods()).find(
+      ({ metadata, ...fields }) =>
+        !old.includes(metadata.name) && fields['status'].containerStatuses?.[0].ready === true,
+    ),
+  )
+  const lines = (await readLogsOf(pod.metadata.name, systemNamespace))
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+  const entries = lines.map((line) => JSON.parse(line) as { time: string; message: string })
+  const began = Date.parse(pod['status'].containerStatuses[0].state.running.startedAt)
+  const known = entries.find(({ message }) => message.includes('objects of the cluster are known'))
+  const first = entries[0]
+  if (known && first)
+    console.log(
+      `a new replica: everything known and served ${Date.parse(known.time) - Date.parse(first.time)} ms after its first log line, at most ${((Date.parse(known.time) - began) / 1000).toFixed(1)} s after its container started`,
+    )
+  await untilControlPlaneReady()
+  await pause(5_000)
+  const { rss, sentBytes } = await readUsage(pod.metadata.name)
+  console.log(`a new replica: RSS ${mebibytes(rss)}, ${sentBytes} bytes sent to proxies that connected to it`)
+}
+
+await untilControlPlaneReady()
+await createNamespace(namespace)
+const api = await openApiProxy()
+try {
+  await kubectl(['-n', namespace, 'apply', '-f', '-'], {
+    input: `
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: bench}
+spec:
+  gatewayClassName: ${gatewayClass}
+  listeners: [{name: http, protocol: HTTP, port: 80}]
+`,
+  })
+  await programmedAddress('bench', namespace)
+  reportUsage('empty', await allUsage())
+  await createObjects(api)
+  await pause(10_000)
+  const before = await allUsage()
+  reportUsage(`${count} routes`, before)
+  const began = performance.now()
+  await change(api)
+  const seconds = (performance.now() - began) / 1000
+  const after = await allUsage()
+  for (const [pod, { rss, cpu, sentBytes }] of after) {
+    const cores = (cpu - (before.get(pod)?.cpu ?? 0)) / seconds
+    const bytes = sentBytes - (before.get(pod)?.sentBytes ?? 0)
+    console.log(
+      `1 edit/s, 1 endpoint change/2 s: ${pod} ${cores.toFixed(3)} cores, RSS ${mebibytes(rss)}, ${(bytes / seconds / 1024).toFixed(1)} KiB/s to proxies`,
+    )
+  }
+  await restartOne()
+} finally {
+  api.close()
+  await deleteNamespace(namespace, 600)
+}

@@ -1,0 +1,44 @@
+import { contentVersion } from '../base/hash.ts'
+import type { Reads } from '../collections/collection.ts'
+import { anyHostname, intersectHostname } from '../gatewayapi/hostname.ts'
+import { envoy } from '../gen/envoy.js'
+import { portKey } from '../graph/programming.ts'
+import type { ListenerFacts, PortHostnames } from './route-fragment.ts'
+import { type EncodedVirtualHost, type HostKey, hostKey } from './virtual-host.ts'
+
+const { VirtualHost } = envoy.config.route.v3
+
+/** Each hostname of a port stands in the tables of all others: beyond this they would be what fills them. */
+const mostOutsiders = 200
+
+const misdirected = 421
+
+/**
+ * The hosts that belong to other HTTPS listeners of the port: a request for one of them on a connection
+ * to this listener is answered with 421, so that a client opens a connection of its own (RFC 9110,
+ * 15.5.20). Hosts of no listener stay unknown, which is 404.
+ */
+export function* listMisdirectedHosts(
+  listener: ListenerFacts,
+  reads: Reads,
+  portHostnames: PortHostnames,
+): Iterable<readonly [HostKey, EncodedVirtualHost]> {
+  if (listener.protocol !== 'HTTPS') return
+  const { gateway, table, hostname: own } = listener
+  const hostnames = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
+  const isInside = (hostname: string) => intersectHostname(own, hostname) === hostname
+  const others = hostnames.filter((hostname) => hostname !== own).map((hostname) => hostname || anyHostname)
+  // A listener for every host owns whatever the others do not, so that it stands for all that are outside.
+  const all = others.includes(anyHostname)
+  const few = others.length <= mostOutsiders
+  const listed = others.filter((hostname) => isInside(hostname) || (all ? hostname === anyHostname : few))
+  for (const hostname of listed) {
+    const bytes = VirtualHost.encode({
+      name: hostname,
+      domains: [hostname],
+      routes: [{ match: { prefix: '/' }, directResponse: { status: misdirected } }],
+    }).finish()
+    const version = contentVersion(bytes)
+    yield [hostKey(gateway, table, hostname), { gateway, table, hostname, bytes, version, awaits: [], sources: [] }]
+  }
+}

@@ -1,0 +1,104 @@
+import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
+import { envoy } from '../gen/envoy.js'
+import type { BackendNode } from '../graph/backend.ts'
+import { buildDuration } from './any.ts'
+import { circuitBreakers, connectTimeout, dnsResolver } from './cluster.ts'
+import { listLbEndpoints } from './cluster-load-assignment.ts'
+import { adsSource } from './config-source.ts'
+import { backendPath } from './names.ts'
+
+type Cluster = envoy.config.cluster.v3.Cluster
+const { Cluster } = envoy.config.cluster.v3
+const { ClusterLoadAssignment } = envoy.config.endpoint.v3
+type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
+type LbEndpoint = envoy.config.endpoint.v3.LbEndpoint
+type LocalityLbEndpoints = envoy.config.endpoint.v3.LocalityLbEndpoints
+const { Protocol } = envoy.config.core.v3.SocketAddress
+
+/** A part of the connections of a place. */
+export interface StreamShare {
+  /** undefined: these connections are refused. */
+  readonly backend: BackendNode | undefined
+  /** More than 0. */
+  readonly weight: number
+  /** Those of the backend's Service. */
+  readonly slices: readonly EndpointSlice[]
+}
+
+/**
+ * Nobody: a connection to it fails at once, in Envoy's own kernel, and a datagram is dropped. The
+ * specification wants the share of a backend that does not exist, or has no endpoints, refused by its weight,
+ * and Envoy would give it to the others.
+ */
+const nobody: LbEndpoint = { endpoint: { address: { socketAddress: { address: '255.255.255.255', portValue: 9 } } } }
+
+/**
+ * The cluster of a place: all backends of its route, each a locality with its weight. What the route says is
+ * a matter of the endpoints, so that editing it keeps connections and never changes a listener (ADR 7).
+ */
+export function buildStreamCluster(name: string, shares: readonly StreamShare[]): Uint8Array {
+  const base: Cluster = {
+    name,
+    connectTimeout,
+    lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
+    commonLbConfig: { localityWeightedLbConfig: {} },
+    circuitBreakers,
+    perConnectionBufferLimitBytes: { value: 32 * 1024 },
+    ignoreHealthOnHostRemoval: true,
+  }
+  if (!needsDns(shares))
+    return Cluster.encode({
+      ...base,
+      type: Cluster.DiscoveryType.EDS,
+      edsClusterConfig: { edsConfig: { ...adsSource, initialFetchTimeout: buildDuration(2000) } },
+    }).finish()
+  return Cluster.encode({
+    ...base,
+    type: Cluster.DiscoveryType.STRICT_DNS,
+    dnsLookupFamily: Cluster.DnsLookupFamily.V4_PREFERRED,
+    respectDnsTtl: true,
+    typedDnsResolverConfig: dnsResolver,
+    loadAssignment: buildAssignment(name, shares),
+  }).finish()
+}
+
+/** Endpoints that are names cannot come by EDS: then all of them stand in the cluster. */
+export function needsDns(shares: readonly StreamShare[]): boolean {
+  return shares.some(({ backend }) => backend?.endpoints.type === 'dns')
+}
+
+export function buildStreamAssignment(name: string, shares: readonly StreamShare[]): Uint8Array {
+  return ClusterLoadAssignment.encode(buildAssignment(name, shares)).finish()
+}
+
+function buildAssignment(clusterName: string, shares: readonly StreamShare[]): ClusterLoadAssignment {
+  const endpoints: LocalityLbEndpoints[] = []
+  // One locality, because Envoy knows an address once.
+  let refused = 0
+  for (const { backend, weight, slices } of shares) {
+    const lbEndpoints = backend ? listEndpoints(backend, slices) : []
+    // Envoy has nothing but the locality to tell backends apart by, and merges those of one name.
+    if (backend && lbEndpoints.length > 0)
+      endpoints.push(buildLocality(backendPath(backend.target), weight, lbEndpoints))
+    else refused += weight
+  }
+  if (refused > 0) endpoints.push(buildLocality('nobody', refused, [nobody]))
+  return { clusterName, endpoints }
+}
+
+function buildLocality(zone: string, weight: number, lbEndpoints: readonly LbEndpoint[]): LocalityLbEndpoints {
+  return { locality: { zone }, loadBalancingWeight: { value: weight }, lbEndpoints }
+}
+
+function listEndpoints(backend: BackendNode, slices: readonly EndpointSlice[]): LbEndpoint[] {
+  const found = listLbEndpoints(backend, slices)
+  return backend.target.transport === 'UDP' ? found.flatMap(toDatagrams) : found
+}
+
+/** Datagrams go to no Unix socket. */
+function toDatagrams({ endpoint }: LbEndpoint): LbEndpoint[] {
+  const socketAddress = endpoint?.address?.socketAddress
+  return socketAddress
+    ? [{ endpoint: { address: { socketAddress: { ...socketAddress, protocol: Protocol.UDP } } } }]
+    : []
+}

@@ -1,0 +1,50 @@
+import { isIP } from 'node:net'
+import type { Service } from '../gatewayapi/objects/service.ts'
+import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts'
+import type { Problem } from '../graph/problem.ts'
+import type { InfrastructureOptions } from './infrastructure-options.ts'
+import { planPorts } from './port-plan.ts'
+import type { ProxyFleet } from './proxy-fleet.ts'
+
+/**
+ * Where the proxies of a Gateway listen, and how clients reach them. Ports are there from the beginning, so
+ * that traffic flows (by port-forward, by node port) while the address is still to be assigned.
+ * @param service the live Service of the Gateway, if there is one
+ * @param problems what kept the infrastructure from being made
+ */
+export function deriveGatewayBinding(
+  fleet: ProxyFleet,
+  service: Service | undefined,
+  { listenAddress }: Pick<InfrastructureOptions, 'listenAddress'>,
+  problems: readonly Problem[] = [],
+): GatewayBinding {
+  const moved = [...planPorts(fleet.ports)].filter(([port, bound]) => port !== bound)
+  const addresses = service ? listAddresses(service) : []
+  const requested = addresses.filter((address) => fleet.requestedAddresses.includes(address.value))
+  return {
+    listenAddress,
+    ports: Object.fromEntries(moved.map(([port, bound]) => [String(port), bound])),
+    // Whoever asked for an address and has it is not told of others that a load balancer adds by itself.
+    addresses: requested.length > 0 ? requested : addresses,
+    portProblems: {},
+    ...(problems.length > 0 && { problems }),
+  }
+}
+
+const mostAddresses = 16
+
+/** What clients can use, by the type of the Service; empty while nothing is assigned. */
+function listAddresses({ spec, status }: Service): readonly GatewayAddress[] {
+  const external = (spec.externalIPs ?? []).map(buildAddress)
+  const assigned = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) =>
+    [ip, hostname].filter((text) => text !== undefined && text !== '').map((text) => buildAddress(text as string)),
+  )
+  const internal = (spec.clusterIPs ?? [spec.clusterIP ?? '']).filter((ip) => isIP(ip) !== 0).map(buildAddress)
+  const own = spec.type === 'LoadBalancer' ? assigned : internal
+  const byValue = new Map([...own, ...external].map((address) => [address.value, address]))
+  return [...byValue.values()].slice(0, mostAddresses)
+}
+
+function buildAddress(value: string): GatewayAddress {
+  return { type: isIP(value) === 0 ? 'Hostname' : 'IPAddress', value }
+}

@@ -1,0 +1,255 @@
+import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import process from 'node:process'
+import { credentials } from '@grpc/grpc-js'
+import { createCollectionMetrics } from './admin/collection-metrics.ts'
+import { createProcessMetrics } from './admin/process-metrics.ts'
+import { createAdminServer } from './admin/server.ts'
+import { createXdsMetrics } from './admin/xds-metrics.ts'
+import { systemClock } from './base/clock.ts'
+import type { Logger } from './base/logger.ts'
+import type { ClusterControlPlane } from './cli/serve.ts'
+import { createClusterMetrics } from './cluster-metrics.ts'
+import type { OptionValues } from './config/option.ts'
+import type { serveOptions } from './config/serve-options.ts'
+import { createServingControlPlane } from './control-plane.ts'
+import { defaultTablePolicy } from './envoy/table-form.ts'
+import { type NamespacedName, namespacedName } from './gatewayapi/object-key.ts'
+import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
+import { createSink } from './object-sink.ts'
+import { KubernetesApplier } from './providers/kubernetes/applier.ts'
+import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
+import { findApiAccess } from './providers/kubernetes/kube-config-access.ts'
+import { KubernetesProvider } from './providers/kubernetes/kubernetes-provider.ts'
+import { LeaderElection } from './providers/kubernetes/leader-election.ts'
+import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
+import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
+import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
+import { Provisioner } from './providers/kubernetes/provisioner.ts'
+import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
+import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
+import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
+import { StatusWriter } from './providers/kubernetes/status-writer.ts'
+import {
+  createReplicaCheck,
+  createTokenReviewAuthenticator,
+} from './providers/kubernetes/token-review-authenticator.ts'
+import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
+import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
+import { PeerAcks } from './xds/peers/peer-acks.ts'
+
+export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
+  readonly logger: Logger
+}
+
+/** Names that the chart and the program agree on. */
+const lease = 'gatewright'
+const certificateSecret = 'gatewright-xds'
+const xdsPortName = 'grpc-xds'
+const replicaToken = '/var/run/secrets/gatewright/token'
+
+/**
+ * Starts everything that serves a cluster. Every replica reads objects and serves proxies; the one that leads
+ * writes statuses and runs the proxies.
+ * @throws when there is no way to the API server, or an address is in use
+ */
+export async function startCluster(options: ClusterOptions): Promise<ClusterControlPlane> {
+  const { logger, xdsService, tokenAudience } = options
+  const clock = systemClock
+  const { namespace, podName, identity } = await findOwnPlace(options)
+  const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
+  const xdsHost = `${xdsService}.${namespace}.svc`
+  const certificate = new XdsCertificate({
+    api,
+    clock,
+    logger,
+    namespace,
+    name: certificateSecret,
+    serverNames: [xdsHost, `${xdsHost}.${options.clusterDomain}`],
+  })
+  certificate.start()
+
+  const reviewer = new TokenReviewer({ api, clock, logger, audience: tokenAudience })
+  const self = { namespace, serviceAccount: process.env['POD_SERVICE_ACCOUNT'] ?? 'gatewright' }
+  const controlPlane = createServingControlPlane({
+    controllerNames: options.controllerNames,
+    logger,
+    clock,
+    authenticator: createTokenReviewAuthenticator({ reviewer, scopeOf: (ns, account) => scopeOf(ns, account) }),
+    isReplica: createReplicaCheck(reviewer, self),
+    tls: certificate.tls,
+    listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
+    tablePolicy: { ...defaultTablePolicy, tables: options.tables },
+  })
+  const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
+  const restricted = options.watchNamespaces.length > 0
+  const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
+  const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
+  let isSynced = false
+  const live = new LiveStatuses()
+  const provider = new KubernetesProvider({
+    client: api,
+    clock,
+    logger,
+    sink: createSink(controlPlane),
+    statuses: live,
+    onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
+    ...watched,
+  })
+  const writer = new StatusWriter({
+    api,
+    live,
+    kinds: listStatusKinds(statuses),
+    resourceOf: (kind) => provider.resourceOf(kind),
+    controllerName: options.controllerNames[0] ?? '',
+    logger,
+    clock,
+  })
+
+  const trust = certificate.trustBundle
+  const owned = new OwnedObjects()
+  const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
+  /** Names of two Gateways may lead to one service account; it is the Gateway's that the account belongs to. */
+  const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
+    if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
+    const owner = owned.get('ServiceAccount', namespacedName(ns, account))?.owner
+    return owner && fleets.get(owner.gateway)?.uid === owner.uid ? owner.gateway : undefined
+  }
+  const infrastructure: InfrastructureOptions = {
+    envoyImage: options.envoyImage,
+    imagePullPolicy: options.imagePullPolicy,
+    imagePullSecrets: options.imagePullSecrets,
+    xdsAddress: `${xdsHost}:${portOf(options.xdsAddress)}`,
+    xdsServerName: xdsHost,
+    tokenAudience,
+    listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
+  }
+  const applier = new KubernetesApplier({ client: api, owned, logger })
+  const provisioner = new Provisioner({
+    fleets,
+    owned,
+    applier,
+    trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
+    options: infrastructure,
+    ownershipOf: (gateway) => {
+      const className = controlPlane.sources.gateways.get(gateway)?.spec.gatewayClassName
+      const gatewayClass = className && controlPlane.sources.gatewayClasses.get(namespacedName('', className))
+      return gatewayClass && !options.controllerNames.includes(gatewayClass.spec.controllerName) ? 'foreign' : 'unknown'
+    },
+    onProblems: (gateway, problems) =>
+      scheduler.batch(() => {
+        if (problems.length > 0) infrastructureProblems.set(gateway, problems)
+        else infrastructureProblems.delete(gateway)
+      }),
+    clock,
+    logger,
+  })
+  const pods = new ProxyPods({
+    client: api,
+    clock,
+    logger,
+    streams: xds.streams,
+    drain: (nodeId) => xds.drain(nodeId),
+    ...namespaces,
+  })
+
+  const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
+  const lead = (isLeader: boolean) => {
+    if (!isSynced) return
+    if (isLeader) {
+      writer.activate()
+      provisioner.start()
+    } else {
+      writer.deactivate()
+      void provisioner.stop()
+    }
+  }
+  election.subscribe(lead)
+
+  const peers = new PeerAcks({
+    into: peerAcks,
+    batch: (run) => scheduler.batch(run),
+    credentials: () => credentials.createSsl(Buffer.from(trust.current())),
+    serverName: xdsHost,
+    token: () => readFile(replicaToken, 'utf8'),
+    clock,
+    logger,
+  })
+  const replicas = new ReplicaAddresses({
+    client: api,
+    clock,
+    logger,
+    namespace,
+    service: xdsService,
+    portName: xdsPortName,
+    podName,
+    onChange: (addresses) => peers.setPeers(addresses),
+  })
+
+  const admin = createAdminServer({
+    address: options.adminAddress,
+    hosts: [xdsService, xdsHost],
+    ready: () => ({ ready: isSynced, reasons: isSynced ? [] : ['the objects of the cluster are still being read'] }),
+    metrics: [
+      ...createProcessMetrics(),
+      ...createCollectionMetrics(() => scheduler.statistics()),
+      ...createXdsMetrics(xds.counters),
+      ...createClusterMetrics({
+        provider,
+        writer,
+        provisioner,
+        applier,
+        election,
+        reviewer,
+        certificate,
+        peers,
+        clock,
+      }),
+    ],
+    collections: scheduler,
+    logger,
+  })
+  logger.info('Serving health and metrics', { address: await admin.listen() })
+  provider.start()
+  ownedWatch.start()
+  pods.start()
+  await certificate.ready
+  await xds.listen(options.xdsAddress)
+  void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
+    isSynced = true
+    // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
+    xds.markSynced()
+    logger.info('The objects of the cluster are known; proxies are served')
+    replicas.start()
+    if (options.withoutElection) lead(true)
+    else election.start()
+  })
+
+  return {
+    async stop() {
+      writer.close()
+      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
+      peers.close()
+      await ownedWatch.stop()
+      certificate.close()
+      await xds.close()
+      await admin.close()
+      api.close()
+    },
+  }
+}
+
+/** Who and where this replica is, from its options, its environment, and the service account of its pod. */
+async function findOwnPlace({ namespace, identity }: Pick<ClusterOptions, 'namespace' | 'identity'>) {
+  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
+  const podName = process.env['POD_NAME'] ?? hostname()
+  return {
+    namespace: namespace ?? process.env['POD_NAMESPACE'] ?? (mounted.trim() || 'gatewright-system'),
+    podName,
+    identity: identity ?? podName,
+  }
+}
+
+function portOf(address: string): string {
+  return address.slice(address.lastIndexOf(':') + 1)
+}

@@ -1,0 +1,92 @@
+import type { Logger } from '../../base/logger.ts'
+import type { KindName } from '../../gatewayapi/kinds.ts'
+import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { ObjectChange, ObjectSink } from '../object-sink.ts'
+import type { StatusChange, StatusSink } from './status-sink.ts'
+
+/**
+ * Collects what comes in one turn of the event loop, from all connections, and hands it on as one batch.
+ * Until {@link release} everything is held, so that the first batch is complete: half a cluster derives nonsense.
+ */
+export class ChangeBatch {
+  readonly #sink: ObjectSink
+  readonly #statuses: StatusSink | undefined
+  readonly #logger: Logger
+  #objects = new Map<string, ObjectChange>()
+  #live = new Map<string, StatusChange>()
+  #scheduled: NodeJS.Immediate | undefined
+  #isHeld = true
+  /** Batches that the sinks took. */
+  batches = 0
+
+  constructor(sink: ObjectSink, statuses: StatusSink | undefined, logger: Logger) {
+    this.#sink = sink
+    this.#statuses = statuses
+    this.#logger = logger
+  }
+
+  /** The last word on an object counts. */
+  add(change: ObjectChange): void {
+    this.#objects.set(idOf(change), change)
+    this.#schedule()
+  }
+
+  addStatus(change: StatusChange): void {
+    if (this.#statuses === undefined) return
+    this.#live.set(idOf(change), change)
+    this.#schedule()
+  }
+
+  /** Hands on all that was held, at once, and from now on each turn's. */
+  release(): void {
+    this.#isHeld = false
+    this.#flush()
+  }
+
+  /** Forgets what has not been handed on. */
+  close(): void {
+    clearImmediate(this.#scheduled)
+    this.#objects.clear()
+    this.#live.clear()
+    this.#isHeld = true
+  }
+
+  #schedule(): void {
+    if (this.#isHeld || this.#scheduled) return
+    // Runs after the sockets that have something now have been read.
+    this.#scheduled = setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    clearImmediate(this.#scheduled)
+    this.#scheduled = undefined
+    const [objects, live] = [[...this.#objects.values()], [...this.#live.values()]]
+    this.#objects = new Map()
+    this.#live = new Map()
+    if (objects.length + live.length > 0) this.batches++
+    if (live.length > 0) this.#guard(() => this.#statuses?.applyStatus(live))
+    if (objects.length > 0) this.#apply(objects)
+  }
+
+  /** A batch that throws has changed nothing: then each object is tried by itself, so that one harms no other. */
+  #apply(changes: readonly ObjectChange[]): void {
+    try {
+      this.#sink.apply(changes)
+    } catch (error) {
+      this.#logger.error('A batch of objects was refused; each is tried by itself.', { error })
+      for (const change of changes) this.#guard(() => this.#sink.apply([change]), change)
+    }
+  }
+
+  #guard(run: () => void, { kind, key }: Partial<ObjectChange> = {}): void {
+    try {
+      run()
+    } catch (error) {
+      this.#logger.error('A change was refused.', { kind, key, error })
+    }
+  }
+}
+
+function idOf({ kind, key }: { readonly kind: KindName; readonly key: NamespacedName }): string {
+  return `${kind} ${key}`
+}

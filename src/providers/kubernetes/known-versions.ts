@@ -1,0 +1,59 @@
+import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { isOlderVersion } from './resource-version.ts'
+
+/** Which version of each object is known, so that events that come twice or too late change nothing. */
+export class KnownVersions {
+  readonly #versions = new Map<NamespacedName, string>()
+  /** Objects that were deleted lately, with the version of that. */
+  #deleted = new Map<NamespacedName, string>()
+  #deletedBefore = new Map<NamespacedName, string>()
+
+  get size(): number {
+    return this.#versions.size
+  }
+
+  /**
+   * Notes a version of an object.
+   * @param believe takes an older version, too
+   * @returns false: it is what we have, or older
+   */
+  put(key: NamespacedName, version: string, believe: boolean): boolean {
+    const known = this.#versions.get(key) ?? this.#deleted.get(key) ?? this.#deletedBefore.get(key)
+    if (known === version && this.#versions.has(key)) return false
+    if (known !== undefined && !believe && isOlderVersion(version, known)) return false
+    this.#versions.set(key, version)
+    this.#deleted.delete(key)
+    this.#deletedBefore.delete(key)
+    return true
+  }
+
+  /**
+   * Notes that an object has been deleted.
+   * @returns false: it is not there, or a newer one is
+   */
+  delete(key: NamespacedName, version: string): boolean {
+    const known = this.#versions.get(key)
+    if (known !== undefined && isOlderVersion(version, known)) return false
+    this.#deleted.set(key, version)
+    return this.#versions.delete(key)
+  }
+
+  /** Everything up to now has been told: deletions need not be remembered for much longer. */
+  settle(): void {
+    if (this.#deleted.size === 0 && this.#deletedBefore.size === 0) return
+    this.#deletedBefore = this.#deleted
+    this.#deleted = new Map()
+  }
+
+  /**
+   * These are all objects there are.
+   * @returns those that were known and are gone
+   */
+  retain(present: ReadonlySet<NamespacedName>): NamespacedName[] {
+    const gone = [...this.#versions.keys()].filter((key) => !present.has(key))
+    for (const key of gone) this.#versions.delete(key)
+    this.#deleted.clear()
+    this.#deletedBefore.clear()
+    return gone
+  }
+}

@@ -1,0 +1,155 @@
+import type { Clock } from '../../base/clock.ts'
+import { systemClock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import { type KindDefinition, type KindName, kinds } from '../../gatewayapi/kinds.ts'
+import { namespacedName } from '../../gatewayapi/object-key.ts'
+import type { ObjectSink } from '../object-sink.ts'
+import type { ApiClient, ApiResource } from './api-client.ts'
+import { ChangeBatch } from './change-batch.ts'
+import { Discovery, type GatewayApiBundle, type ServedKinds } from './discovery.ts'
+import { KindReader, type KindStatus, type ReaderTarget } from './kind-reader.ts'
+import type { StatusSink } from './status-sink.ts'
+
+export interface KubernetesProviderOptions {
+  readonly client: ApiClient
+  readonly sink: ObjectSink
+  /** Where the statuses of Gateway API objects go; nowhere unless given. */
+  readonly statuses?: StatusSink
+  readonly logger: Logger
+  readonly clock?: Clock
+  /** Only these are read, and of what is in no namespace only GatewayClasses; all unless given. */
+  readonly watchNamespaces?: readonly string[]
+  /** All that Gatewright reads, unless given. */
+  readonly kinds?: readonly KindName[]
+  /** Called when the CRDs of the Gateway API turn out to be of another bundle. */
+  readonly onBundle?: (bundle: GatewayApiBundle) => void
+  readonly random?: () => number
+}
+
+/** For readiness and metrics; plain values. */
+export interface ProviderStatus {
+  /** Whether everything that can be read has been loaded and handed on once. */
+  readonly hasSynced: boolean
+  /** Batches that were handed on. */
+  readonly batches: number
+  readonly bundle: GatewayApiBundle | undefined
+  readonly kinds: Readonly<Partial<Record<KindName, KindStatus>>>
+}
+
+/** The label that carries the name of every Namespace, so that selectors can name one. */
+const nameLabel = 'kubernetes.io/metadata.name'
+
+/**
+ * Fills a sink with the objects of an API server, and keeps it up to date: one reflector for each kind that is
+ * served, or for each kind and namespace. Kinds come and go with their CRDs. Nothing is emptied because of an
+ * error. Everything that arrives in one turn of the event loop is one batch; the first batch is everything.
+ *
+ * The caller calls `start` once, waits for `hasSynced` before it serves, and calls `stop` at the end.
+ */
+export class KubernetesProvider {
+  /** Resolves when everything has been loaded once, without kinds that are absent or forbidden. Never rejects. */
+  readonly hasSynced: Promise<void>
+  readonly #options: KubernetesProviderOptions
+  readonly #batch: ChangeBatch
+  readonly #discovery: Discovery
+  readonly #readers = new Map<KindName, KindReader>()
+  readonly #resolveSynced: () => void
+  #isDiscovered = false
+  #isSynced = false
+
+  constructor(options: KubernetesProviderOptions) {
+    this.#options = options
+    const { client, sink, statuses, logger, clock = systemClock, onBundle, random = Math.random } = options
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.hasSynced = promise
+    this.#resolveSynced = resolve
+    this.#batch = new ChangeBatch(sink, statuses, logger)
+    const names = options.kinds ?? (Object.keys(kinds) as KindName[])
+    for (const kind of names) {
+      const reader = new KindReader({
+        kind,
+        client,
+        clock,
+        logger,
+        random,
+        batch: this.#batch,
+        targets: this.#listTargets(kind),
+        onChange: () => this.#checkSynced(),
+        // A kind that is said to be unknown may have lost its CRD.
+        onAbsent: () => this.#discovery.refresh(),
+      })
+      this.#readers.set(kind, reader)
+    }
+    this.#discovery = new Discovery({
+      client,
+      clock,
+      logger,
+      kinds: names,
+      random,
+      onChange: (served) => this.#serve(served),
+      ...(onBundle && { onBundle }),
+    })
+  }
+
+  start(): void {
+    const { watchNamespaces, kinds: names } = this.#options
+    // Without the right to read Namespaces, selectors still find them by name.
+    if (watchNamespaces && (names ?? ['Namespace']).includes('Namespace'))
+      for (const name of watchNamespaces)
+        this.#readers.get('Namespace')?.imply(namespacedName('', name), {
+          metadata: { name, resourceVersion: '0', labels: { [nameLabel]: name } },
+        })
+    this.#discovery.start()
+  }
+
+  /** Ends all watches. What was handed on stays. */
+  async stop(): Promise<void> {
+    this.#batch.close()
+    await Promise.all([this.#discovery.stop(), ...[...this.#readers.values()].map((reader) => reader.stop())])
+  }
+
+  /** Where a kind is served now; undefined: nowhere, or it is none of ours. For whoever writes. */
+  resourceOf(kind: string): ApiResource | undefined {
+    return this.#readers.get(kind as KindName)?.resource
+  }
+
+  status(): ProviderStatus {
+    return {
+      hasSynced: this.#isSynced,
+      batches: this.#batch.batches,
+      bundle: this.#discovery.bundle,
+      kinds: Object.fromEntries([...this.#readers].map(([kind, reader]) => [kind, reader.status()])),
+    }
+  }
+
+  /** What one kind is made of: everything, or a part for each namespace. */
+  #listTargets(kind: KindName): readonly ReaderTarget[] {
+    const { watchNamespaces } = this.#options
+    const { clusterScoped }: KindDefinition = kinds[kind]
+    if (!watchNamespaces || kind === 'GatewayClass') return [{ namespace: '', isOptional: false }]
+    if (!clusterScoped) return watchNamespaces.map((namespace) => ({ namespace, isOptional: false }))
+    if (kind !== 'Namespace') return []
+    return watchNamespaces.map((name) => ({
+      namespace: '',
+      selector: { fieldSelector: `metadata.name=${name}` },
+      isOptional: true,
+    }))
+  }
+
+  #serve(served: ServedKinds): void {
+    for (const [kind, reader] of this.#readers) reader.serve(served.get(kind))
+    this.#isDiscovered = true
+    this.#checkSynced()
+  }
+
+  #checkSynced(): void {
+    if (this.#isSynced || !this.#isDiscovered) return
+    if (![...this.#readers.values()].every((reader) => reader.isSettled)) return
+    this.#isSynced = true
+    const { logger } = this.#options
+    const counts = Object.fromEntries([...this.#readers].map(([kind, reader]) => [kind, reader.status().objects]))
+    logger.info('Everything has been read from the API server.', counts)
+    this.#batch.release()
+    this.#resolveSynced()
+  }
+}

@@ -1,0 +1,74 @@
+import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { InfrastructureKind } from '../../infrastructure/manifest.ts'
+import type { JsonObject } from './json.ts'
+import { type LiveObject, readLiveObject } from './live-object.ts'
+
+/**
+ * The objects of the cluster that have been made for Gateways: whatever has our label and a Gateway that
+ * controls it. Filled by a watch of each kind; late by a moment, so whoever writes checks again.
+ */
+export class OwnedObjects {
+  readonly #objects = new Map<string, LiveObject>()
+  readonly #byGateway = new Map<NamespacedName, Map<string, LiveObject>>()
+  readonly #listeners = new Set<(gateway: NamespacedName) => void>()
+
+  get size(): number {
+    return this.#objects.size
+  }
+
+  get(kind: InfrastructureKind, key: NamespacedName): LiveObject | undefined {
+    return this.#objects.get(`${kind} ${key}`)
+  }
+
+  /** Of a Gateway of that name, also of an earlier one. */
+  ofGateway(gateway: NamespacedName): readonly LiveObject[] {
+    return [...(this.#byGateway.get(gateway)?.values() ?? [])]
+  }
+
+  gateways(): Iterable<NamespacedName> {
+    return this.#byGateway.keys()
+  }
+
+  /**
+   * @param listener told of each Gateway one of whose objects is new, another, or gone
+   * @returns ends the subscription
+   */
+  subscribe(listener: (gateway: NamespacedName) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** An object as it is now. */
+  put(kind: InfrastructureKind, object: JsonObject): void {
+    const live = readLiveObject(kind, object)
+    const id = `${kind} ${live.key}`
+    const before = this.#objects.get(id)
+    // Most events are about a status.
+    if (before?.uid === live.uid && before.version === live.version && before.isDeleting === live.isDeleting) return
+    this.#forget(id, before, live.owner?.gateway)
+    if (!live.owner) return
+    this.#objects.set(id, live)
+    const siblings = this.#byGateway.get(live.owner.gateway) ?? new Map<string, LiveObject>()
+    this.#byGateway.set(live.owner.gateway, siblings.set(id, live))
+    this.#tell(live.owner.gateway)
+  }
+
+  delete(kind: InfrastructureKind, key: NamespacedName): void {
+    const id = `${kind} ${key}`
+    this.#forget(id, this.#objects.get(id), undefined)
+  }
+
+  #forget(id: string, before: LiveObject | undefined, next: NamespacedName | undefined): void {
+    const gateway = before?.owner?.gateway
+    if (gateway === undefined) return
+    this.#objects.delete(id)
+    const siblings = this.#byGateway.get(gateway)
+    siblings?.delete(id)
+    if (siblings?.size === 0) this.#byGateway.delete(gateway)
+    if (gateway !== next) this.#tell(gateway)
+  }
+
+  #tell(gateway: NamespacedName): void {
+    for (const listener of this.#listeners) listener(gateway)
+  }
+}

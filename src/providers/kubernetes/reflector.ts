@@ -1,0 +1,402 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises'
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
+import { type ApiClient, ApiError, type ApiResource, apiPath } from './api-client.ts'
+import { wait } from './backoff.ts'
+import { asObject } from './json.ts'
+import { KnownVersions } from './known-versions.ts'
+import { metadataOf, type RawObject, readPage } from './raw-object.ts'
+import {
+  classifyFailure,
+  type FailureKind,
+  OldListError,
+  type ReflectorCounters,
+  ReflectorHealth,
+  type ReflectorState,
+} from './reflector-health.ts'
+import { isOlderVersion, WatchPosition } from './resource-version.ts'
+
+/** Where the objects go. A throw harms no other object: it is logged and counted. */
+export interface ReflectorSink {
+  /**
+   * @param listed it comes from a complete load, which shows what no event tells: a new default of a CRD
+   *   changes objects without a new generation
+   */
+  put(key: NamespacedName, object: RawObject, listed: boolean): void
+  delete(key: NamespacedName): void
+  /** The state is another one. */
+  onState(state: ReflectorState): void
+}
+
+export interface ReflectorOptions {
+  readonly client: ApiClient
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly sink: ReflectorSink
+  readonly resource: ApiResource
+  /** For people, e.g. "HTTPRoute". */
+  readonly kind: string
+  /** Nothing is amiss without the right to read it; false unless given. */
+  readonly isOptional?: boolean
+  /** '' for all, and for kinds of the cluster. */
+  readonly namespace?: string
+  /** fieldSelector or labelSelector. */
+  readonly selector?: Readonly<Record<string, string>>
+  /** Of lists and watches, e.g. for metadata alone. */
+  readonly accept?: { readonly list: string; readonly watch: string }
+  /** Objects in one answer; 500 unless given. */
+  readonly pageSize?: number
+  /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */
+  readonly known?: KnownVersions
+  readonly random?: () => number
+}
+
+/** Milliseconds, unless it says otherwise. */
+const timing = {
+  /**
+   * A watch ends after so many seconds, between these two, so that one that is half open is told from one
+   * that is silent. Beginning one anew is one request in 21 s; bookmarks come only once a minute.
+   */
+  watchSeconds: [18, 25],
+  /** A watch that is silent for longer is dead: the server should have ended it. */
+  inactivity: 27_000,
+  /** A server that does not even begin to answer. */
+  open: 8000,
+  /** The same, when it has to collect all objects first. */
+  openList: 20_000,
+  page: 20_000,
+  /** A watch that ends sooner, with nothing to tell, counts as a failure. */
+  shortWatch: 1000,
+  /** A watch that was open for so long was a good one, also when it breaks. */
+  longWatch: 5000,
+  /** Work between two pauses for other events. */
+  turn: 5,
+} as const
+
+/** After so many attempts in a row that made no sense, everything is loaded anew. */
+const maxSenseless = 3
+/** So many lists in a row that are older than what we know are not believed; then it was a restored backup. */
+const maxOldLists = 5
+/** Of names that are remembered, so that each is complained of once. */
+const maxTold = 1000
+
+/**
+ * Keeps a copy of all objects of one resource up to date: a complete load, then a watch from there on.
+ * Nothing is ever deleted because of an error: objects go when the server says so, or when a complete load
+ * does not have them any more. The caller calls `start` once and `stop` at the end.
+ */
+export class Reflector {
+  readonly #options: ReflectorOptions
+  readonly #health: ReflectorHealth
+  readonly #random: () => number
+  readonly #versions: KnownVersions
+  readonly #told = new Set<string>()
+  #stopped = false
+  #attempt = new AbortController()
+  /** undefined: nothing was ever loaded. */
+  #position: WatchPosition | undefined
+  #mustLoad = true
+  /** Whether the server can begin a watch with all objects (WatchList), as far as we know. */
+  #canWatchList = true
+  #pageSize: number
+  #senseless = 0
+  #oldLists = 0
+  #running: Promise<void> | undefined
+
+  constructor(options: ReflectorOptions) {
+    const { clock, logger, kind, isOptional = false, sink, random = Math.random, pageSize = 500 } = options
+    this.#options = options
+    this.#random = random
+    this.#versions = options.known ?? new KnownVersions()
+    this.#pageSize = pageSize
+    const onState = (state: ReflectorState) => sink.onState(state)
+    this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
+  }
+
+  get state(): ReflectorState {
+    return this.#health.state
+  }
+
+  get counters(): Readonly<ReflectorCounters> {
+    return this.#health.counters
+  }
+
+  /** Whether everything has been loaded once. */
+  get isLoaded(): boolean {
+    return this.#position !== undefined
+  }
+
+  /** How many objects there are. */
+  get size(): number {
+    return this.#versions.size
+  }
+
+  /** When the server last said anything, by the clock. */
+  get lastEventAt(): number | undefined {
+    return this.#health.lastEventAt
+  }
+
+  /** Since when nobody would tell us of a change, by the clock; undefined: a watch is open. */
+  get blindSince(): number | undefined {
+    return this.#health.blindSince
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Ends the watch. The objects stay where they are. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#attempt.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const wasLoading = this.#mustLoad
+      this.#attempt = new AbortController()
+      try {
+        if (!wasLoading) await this.#watch(undefined)
+        else if (this.#canWatchList) await this.#watch(new Set())
+        else await this.#list()
+      } catch (error) {
+        if (this.#stopped) return
+        const failure = classifyFailure(error)
+        if (wasLoading && this.#canWatchList && failure === 'refused') {
+          this.#canWatchList = false
+          continue
+        }
+        const pause = this.#judge(error, failure, wasLoading)
+        this.#attempt = new AbortController()
+        await wait(this.#options.clock, pause, this.#attempt.signal)
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    const { client, clock, resource, namespace, selector, accept } = this.#options
+    const seen = new Set<NamespacedName>()
+    let version = ''
+    let token = ''
+    do {
+      const answer = await client.call({
+        method: 'GET',
+        path: apiPath(resource, namespace),
+        query: { ...selector, limit: String(this.#pageSize), ...(token && { continue: token }) },
+        ...(accept && { accept: accept.list }),
+        timeout: timing.page,
+        signal: this.#attempt.signal,
+      })
+      const page = readPage(answer)
+      version ||= page.version
+      this.#checkAge(version)
+      let turnEnd = clock.now() + timing.turn
+      for (const item of page.items) {
+        this.#put(item, seen, true)
+        if (clock.now() < turnEnd) continue
+        await yieldToEvents()
+        if (this.#stopped) return
+        turnEnd = clock.now() + timing.turn
+      }
+      token = page.next
+    } while (token !== '')
+    this.#finishLoad(seen, version)
+  }
+
+  /** @param seen what a complete load has had so far; undefined: the watch goes on from what is loaded */
+  async #watch(seen: Set<NamespacedName> | undefined): Promise<void> {
+    const { client, clock, resource, namespace, selector, accept } = this.#options
+    const health = this.#health
+    const [shortest, longest] = timing.watchSeconds
+    const seconds = Math.round(shortest + this.#random() * (longest - shortest))
+    const query = seen
+      ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }
+      : { resourceVersion: this.#position?.resumeAt ?? '' }
+    // A watch may be silent for long, but not before it has begun.
+    let isLate = false
+    const cancelOpen = clock.after(seen ? timing.openList : timing.open, () => {
+      isLate = true
+      this.#attempt.abort()
+    })
+    const started = clock.now()
+    let lines = 0
+    health.counters.watches++
+    try {
+      await client.watch({
+        path: apiPath(resource, namespace),
+        query: { ...selector, ...query, allowWatchBookmarks: 'true', timeoutSeconds: String(seconds) },
+        ...(accept && { accept: accept.watch }),
+        inactivityLimit: timing.inactivity,
+        signal: this.#attempt.signal,
+        onOpen: () => {
+          cancelOpen()
+          if (!seen) health.open()
+        },
+        onLine: (line) => {
+          if (lines === 0) cancelOpen()
+          const version = this.#take(line, seen)
+          lines++
+          if (version === undefined || seen === undefined) return
+          this.#finishLoad(seen, version)
+          seen = undefined
+          lines = 0
+          health.open()
+        },
+      })
+    } catch (error) {
+      const lasted = clock.now() - started
+      if (!isLate && lasted >= timing.longWatch) this.#thrive()
+      health.lose(lines > 0 || lasted >= timing.shortWatch)
+      throw isLate && !this.#stopped ? new ApiError('inactive', 'the watch was not opened in time') : error
+    } finally {
+      cancelOpen()
+    }
+    health.end()
+    if (seen) {
+      // The server knows nothing of WatchList, or is too slow for it.
+      this.#canWatchList = false
+      return
+    }
+    this.#position?.confirm()
+    this.#versions.settle()
+    if (lines === 0 && clock.now() - started < timing.shortWatch)
+      throw new ApiError('network', 'the watch ended at once')
+    this.#thrive()
+  }
+
+  /**
+   * Takes one line of a watch.
+   * @returns the version of the complete load that ends here
+   */
+  #take(line: Buffer, seen: Set<NamespacedName> | undefined): string | undefined {
+    const { counters } = this.#health
+    const { type, object } = parseEvent(line)
+    this.#health.hear()
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        counters.events++
+        this.#put(object, seen, false)
+        if (!seen) this.#thrive()
+        return undefined
+      case 'DELETED':
+        counters.events++
+        this.#remove(object, seen)
+        if (!seen) this.#thrive()
+        return undefined
+      case 'BOOKMARK': {
+        const { annotations, resourceVersion } = metadataOf(object)
+        if (typeof resourceVersion !== 'string' || resourceVersion === '') break
+        counters.bookmarks++
+        if (asObject(annotations)['k8s.io/initial-events-end'] === 'true') return resourceVersion
+        if (seen) return undefined
+        this.#position?.confirm(resourceVersion)
+        this.#versions.settle()
+        this.#thrive()
+        return undefined
+      }
+      case 'ERROR': {
+        const { code = 0, reason = '', message = '' } = asObject(object)
+        throw new ApiError('http', `the watch ended: ${message}`, { status: Number(code), reason: String(reason) })
+      }
+    }
+    this.#complain('', `A line of the watch of ${this.#options.kind} is of no known type.`)
+    return undefined
+  }
+
+  /** A watch did what it is for. */
+  #thrive(): void {
+    this.#senseless = 0
+    this.#health.thrive()
+  }
+
+  #checkAge(version: string): void {
+    if (this.#position && this.#oldLists < maxOldLists && isOlderVersion(version, this.#position.newest))
+      throw new OldListError(`a list of version ${version}, when ${this.#position.newest} is known`)
+  }
+
+  /** Everything there is has been told: what has not is gone. */
+  #finishLoad(seen: ReadonlySet<NamespacedName>, version: string): void {
+    this.#checkAge(version)
+    for (const key of this.#versions.retain(seen)) this.#guard(key, () => this.#options.sink.delete(key))
+    if (this.#position) this.#health.counters.relists++
+    this.#position = new WatchPosition(version)
+    this.#mustLoad = false
+    this.#oldLists = 0
+    this.#health.load()
+  }
+
+  /** Takes one object, however it came. Whatever is wrong with it stays with it. */
+  #put(object: unknown, seen: Set<NamespacedName> | undefined, listed: boolean): void {
+    const id = this.#identify(object)
+    if (!id) return
+    const { key, version } = id
+    seen?.add(key)
+    if (!seen) this.#position?.advance(version)
+    // The age of a list was checked before; that of a WatchList shows at its end.
+    const believe = listed || (seen !== undefined && this.#oldLists >= maxOldLists)
+    if (this.#versions.put(key, version, believe))
+      this.#guard(key, () => this.#options.sink.put(key, object as RawObject, seen !== undefined))
+    else if (!seen) this.#health.counters.staleEvents++
+  }
+
+  #remove(object: unknown, seen: Set<NamespacedName> | undefined): void {
+    const id = this.#identify(object)
+    if (!id) return
+    seen?.delete(id.key)
+    if (!seen) this.#position?.advance(id.version)
+    if (this.#versions.delete(id.key, id.version)) this.#guard(id.key, () => this.#options.sink.delete(id.key))
+    else this.#health.counters.staleEvents++
+  }
+
+  #identify(object: unknown): { readonly key: NamespacedName; readonly version: string } | undefined {
+    const { name, namespace, resourceVersion: version } = metadataOf(object)
+    if (typeof name === 'string' && name !== '' && typeof version === 'string' && version !== '')
+      return { key: namespacedName(typeof namespace === 'string' ? namespace : '', name), version }
+    this.#complain(String(name), `A ${this.#options.kind} has no name or no resourceVersion.`, { name })
+    return undefined
+  }
+
+  #guard(key: NamespacedName, run: () => void): void {
+    try {
+      run()
+    } catch (error) {
+      this.#complain(key, `A ${this.#options.kind} could not be taken in; what it was before stays.`, { key, error })
+    }
+  }
+
+  /** Counts, and says it once for each object. */
+  #complain(id: string, message: string, fields?: Readonly<Record<string, unknown>>): void {
+    this.#health.counters.malformed++
+    if (this.#told.has(id) || this.#told.size >= maxTold) return
+    this.#told.add(id)
+    this.#options.logger.error(message, fields)
+  }
+
+  /**
+   * Decides what to do about a failure.
+   * @returns how long to wait, in milliseconds
+   */
+  #judge(error: unknown, failure: FailureKind, wasLoading: boolean): number {
+    if (failure === 'old') this.#oldLists++
+    if (failure === 'refused' || failure === 'senseless') this.#senseless++
+    if (failure === 'expired' || failure === 'bug' || this.#senseless >= maxSenseless) {
+      this.#mustLoad = true
+      this.#senseless = 0
+    }
+    // Answers may be too large, or take too long.
+    if (wasLoading && !this.#canWatchList && (failure === 'senseless' || failure === 'too-slow'))
+      this.#pageSize = Math.max(1, Math.ceil(this.#pageSize / 2))
+    return this.#health.fail(error, failure, wasLoading)
+  }
+}
+
+function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
+  try {
+    return asObject(JSON.parse(line.toString('utf8')))
+  } catch {
+    throw new ApiError('malformed', 'a line of the watch is not JSON')
+  }
+}

@@ -1,0 +1,101 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { type Clock, systemClock } from '../base/clock.ts'
+import { FakeApi, type FakeApiOptions } from './fake-api.ts'
+import type { FakeConnection } from './fake-api-connection.ts'
+
+export interface FakeApiServerOptions extends Omit<FakeApiOptions, 'clock'> {
+  /** How long a second of the server takes, in seconds: 0.01 lets time-outs pass a hundred times as fast. */
+  readonly timeScale?: number
+}
+
+/**
+ * An HTTP server that answers as the API server of Kubernetes does, and that errs when told so:
+ * list (paged), watch (bookmarks, WatchList, history), get, create, update, merge patch, server-side apply,
+ * delete, /status, discovery. Objects need no schema, and nobody has to log in.
+ *
+ * ```ts
+ * const server = await FakeApiServer.start()
+ * server.put({ apiVersion: 'v1', kind: 'Service', metadata: { namespace: 'a', name: 'b' }, spec: {} })
+ * server.faults.once({ verb: 'update', resource: 'httproutes/status' }, { status: 409, reason: 'Conflict' })
+ * server.requests.count({ verb: 'update' })
+ * await server.close()
+ * ```
+ */
+export class FakeApiServer extends FakeApi {
+  readonly #server: Server
+  readonly #sockets = new Set<Socket>()
+
+  private constructor(options: FakeApiOptions) {
+    super(options)
+    this.#server = createServer((request, response) => this.#serve(request, response))
+    this.#server.keepAliveTimeout = 90_000
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket)
+      socket.on('close', () => this.#sockets.delete(socket))
+    })
+  }
+
+  static async start({ timeScale = 1, ...options }: FakeApiServerOptions = {}): Promise<FakeApiServer> {
+    const server = new FakeApiServer({ ...options, clock: scaleClock(systemClock, timeScale) })
+    await server.listen(0)
+    return server
+  }
+
+  /** Where it listens; no slash at the end. */
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** Open connections, idle ones too. */
+  get connections(): number {
+    return this.#sockets.size
+  }
+
+  /** Listens again after {@link close}, at the port it had then. */
+  async listen(port: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(port, '127.0.0.1', resolve))
+  }
+
+  /** Breaks all connections and listens no more. The objects stay. */
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    for (const socket of this.#sockets) socket.destroy()
+    await closed
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    try {
+      for await (const chunk of request) chunks.push(chunk as Buffer)
+    } catch {
+      return // The client has gone.
+    }
+    const text = Buffer.concat(chunks).toString()
+    const { 'content-type': contentType = '', accept = '', authorization = '' } = request.headers
+    const { method = 'GET', url = '/' } = request
+    const body: unknown = text === '' ? undefined : JSON.parse(text)
+    this.handle({ method, url, accept, contentType, authorization, body }, connectionOf(response))
+  }
+}
+
+function connectionOf(response: ServerResponse): FakeConnection {
+  return {
+    start(status, headers) {
+      response.writeHead(status, headers)
+      response.flushHeaders()
+    },
+    write: (text) => void response.write(text),
+    end: () => void response.end(),
+    reset: () => void response.socket?.resetAndDestroy(),
+    onClose: (run) => void response.on('close', run),
+  }
+}
+
+/** A clock on which time passes faster, for whoever counts in real seconds. */
+export function scaleClock(clock: Clock, scale: number): Clock {
+  return {
+    now: () => clock.now() / scale,
+    after: (milliseconds, run) => clock.after(milliseconds * scale, run),
+  }
+}
