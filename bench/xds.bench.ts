@@ -13,6 +13,7 @@ import { AdsClient, SimulatedProxy } from '../src/testing/ads-client.ts'
 import { makeResource } from '../src/testing/xds-bed.ts'
 import { XdsServerBed } from '../src/testing/xds-server.ts'
 import { typeUrls } from '../src/xds/resource.ts'
+import { countFailures, report, reportMachine } from './report.ts'
 
 const mebibyte = 1024 * 1024
 const groups = 100
@@ -31,7 +32,7 @@ function makeGroup(index: number, text: string) {
 // ---- the process with the proxies ----------------------------------------------------------------
 
 interface Order {
-  readonly run: 'connect' | 'reconnect' | 'watch' | 'idle'
+  readonly run: 'connect' | 'reconnect' | 'watch' | 'idle' | 'count'
   readonly address: string
   readonly count: number
 }
@@ -77,6 +78,8 @@ function startClients(): void {
         [...(proxy.held.get(typeUrls.route)?.values() ?? [])].some(({ value }) => value.includes('marked'))
       while (!table()) await new Promise((resolve) => setTimeout(resolve, 5))
       process.send?.({ seen: Date.now() })
+    } else if (order.run === 'count') {
+      process.send?.({ responses: proxies.reduce((sum, { proxy }) => sum + proxy.responses, 0) })
     } else {
       for (let i = 0; i < order.count; i++) {
         const stream = new AdsClient(order.address, { token: 'token-a' }).open('delta')
@@ -110,14 +113,6 @@ const rss = (): number => process.memoryUsage.rss() / mebibyte
 
 function collect(): void {
   for (let i = 0; i < 3; i++) globalThis.gc?.()
-}
-
-let failures = 0
-function report(what: string, value: number, unit: string, bound?: number): void {
-  const isKept = bound === undefined || value <= bound
-  if (!isKept) failures++
-  const verdict = bound === undefined ? '' : isKept ? `  ok, at most ${bound}` : `  FAILED, at most ${bound}`
-  console.log(`  ${what.padEnd(58)} ${value.toFixed(value < 10 ? 2 : 0).padStart(8)} ${unit}${verdict}`)
 }
 
 /** Samples the resident memory and the delay of the event loop while something runs. */
@@ -218,6 +213,39 @@ async function measureStoppedReaders(count: number): Promise<void> {
   await bed.stop()
 }
 
+/** As many proxies as a large installation has, and more changes than any has. */
+async function measureResponses(count: number): Promise<void> {
+  const seconds = 5
+  const bed = await XdsServerBed.start()
+  bed.put(...Array.from({ length: groups }, (_, i) => makeGroup(i, 'v1')).flat())
+  const clients = startProcess()
+  await answerOf(clients, { run: 'connect', address: bed.address, count })
+  await expectSettled(bed, count)
+  const responses = () => [...bed.server.counters.responses.values()].reduce((a, b) => a + b, 0)
+  const { responses: receivedBefore } = await answerOf<{ responses: number }>(clients, {
+    run: 'count',
+    address: '',
+    count,
+  })
+  const [sentBefore, cpuBefore, from] = [responses(), process.cpuUsage(), performance.now()]
+  let turn = 0
+  while (performance.now() - from < seconds * 1000) {
+    turn++
+    bed.put(makeResource('endpoint', `namespace-${turn % 10}/service-${turn % groups}/http/8080`, `turn ${turn}`))
+    // As fast as proxies answer: what comes meanwhile is gathered.
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  const { responses: received } = await answerOf<{ responses: number }>(clients, { run: 'count', address: '', count })
+  const { user, system } = process.cpuUsage(cpuBefore)
+  const elapsed = (performance.now() - from) / 1000
+  console.log(`endpoints change without pause for ${seconds} s, ${count} proxies`)
+  report('responses sent per second', (responses() - sentBefore) / elapsed, '/s')
+  report('responses that were answered, per second', (received - receivedBefore) / elapsed, '/s')
+  report('CPU time per response', (user + system) / (responses() - sentBefore), 'µs')
+  for (const child of children.splice(0)) child.kill()
+  await bed.stop()
+}
+
 /** One proxy in this process: what one change costs on its way to the wire and back. */
 async function measureLatency(): Promise<void> {
   const bed = await XdsServerBed.start()
@@ -248,8 +276,10 @@ async function measureLatency(): Promise<void> {
 
 if (process.argv[2] === 'clients') startClients()
 else {
+  reportMachine()
   await measureLatency()
+  await measureResponses(100)
   await measureStoppedReaders(Number(process.argv[3] ?? 300))
   await measureStorm(Number(process.argv[2] ?? 1000))
-  process.exit(failures > 0 ? 1 : 0)
+  process.exit(countFailures() > 0 ? 1 : 0)
 }

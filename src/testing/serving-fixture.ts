@@ -22,7 +22,8 @@ import type { EchoAnswer } from './echo-backend.ts'
 /** The one Gateway that is served: "web" in namespace "default". */
 export const servedGateway: NamespacedName = namespacedName('default', 'web')
 
-const token = 'token-of-web'
+/** What its proxies show. */
+export const testToken = 'token-of-web'
 
 /** Time for a change to reach Envoy, generous because machines are shared. */
 const patience = 15_000
@@ -45,7 +46,7 @@ export async function startServingControlPlane(options: ServingOptions): Promise
     controllerNames: [testControllerName],
     logger: createLogger('info', 'text', onLog),
     clock: systemClock,
-    authenticator: createTokenAuthenticator(() => new Map([[servedGateway, token]])),
+    authenticator: createTokenAuthenticator(() => new Map([[servedGateway, testToken]])),
     tablePolicy: { ...defaultTablePolicy, tables },
   })
   const { scheduler, sources, xds } = controlPlane
@@ -89,7 +90,7 @@ export class ServedEnvoy {
     const envoy = new LocalEnvoy({
       binary: await findEnvoy(undefined),
       nodeId: servedGateway,
-      xds: { unixPath: join(directory, 'xds.sock'), token },
+      xds: { unixPath: join(directory, 'xds.sock'), token: testToken },
       concurrency,
       logLevel: 'warning',
       strict: true,

@@ -1,0 +1,39 @@
+import type { KubernetesObject } from '../src/gatewayapi/kinds.ts'
+import { HTTPRoute } from '../src/gatewayapi/objects/http-route.ts'
+import { gatewayClassYaml, gatewayYaml, parseObjects, serviceYaml } from '../src/testing/builders.ts'
+
+export const hostOf = (index: number): string => `host-${index}.example.com`
+
+/** Gateway "web" with port 8080, and Service "echo" with one endpoint. */
+export function makeGatewayObjects(address: string, port: number): KubernetesObject[] {
+  return parseObjects(`${gatewayClassYaml}${gatewayYaml('web', '[{name: http, protocol: HTTP, port: 8080}]')}
+${serviceYaml('echo')}
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: echo-a, labels: {kubernetes.io/service-name: echo}}
+addressType: IPv4
+endpoints: [{addresses: [${address}]}]
+ports: [{port: ${port}}]
+`)
+}
+
+/** A route with a host of its own; another revision is another content. */
+export function makeHostRoute(index: number, revision = 0): HTTPRoute {
+  const header = { name: 'x-revision', value: String(revision) }
+  return HTTPRoute.parse({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name: `route-${index}`, namespace: 'default', generation: revision + 1 },
+    spec: {
+      parentRefs: [{ name: 'web' }],
+      hostnames: [hostOf(index)],
+      rules: [
+        {
+          matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+          filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [header] } }],
+          backendRefs: [{ name: 'echo', port: 80 }],
+        },
+      ],
+    },
+  })
+}
