@@ -72,7 +72,7 @@ const expected = (others: Readonly<Record<number, string>> = {}) =>
 
 /** Routes that are told that Envoy refused them. */
 const toldRoutes = ({ controlPlane }: ServingFixture) =>
-  [...controlPlane.statuses.httpRoutes.entries()]
+  [...controlPlane.statuses.routes.HTTPRoute.entries()]
     .filter(([, { parents }]) => parents.some((p) => p.conditions.some((c) => c.message.includes('Envoy refused'))))
     .map(([key]) => key)
     .sort()
