@@ -103,6 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     kinds: listStatusKinds(statuses),
     resourceOf: (kind) => provider.resourceOf(kind),
     controllerName: options.controllerNames[0] ?? '',
+    isLeader: () => options.withoutElection || election.isLeader(),
     logger,
     clock,
   })
@@ -227,9 +228,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
+      // Nothing is under way any more when the Lease is given back.
+      await provisioner.stop()
+      await election.stop()
       peers.close()
-      await ownedWatch.stop()
+      await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
       certificate.close()
       await xds.close()
       await admin.close()

@@ -83,6 +83,7 @@ export class Discovery {
       clock,
       logger,
       kind: 'CustomResourceDefinition',
+      isOptional: true,
       resource: { group: crdGroup, version: 'v1', plural: 'customresourcedefinitions' },
       accept: { list: onlyMetadataList, watch: onlyMetadata },
       ...(random && { random }),
