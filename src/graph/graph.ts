@@ -14,7 +14,13 @@ import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
-import { attachRoute, listParents, type RouteAttachment, type RouteParentNode } from './route-attachment.ts'
+import {
+  attachRoute,
+  type DefaultParents,
+  listParents,
+  type RouteAttachment,
+  type RouteParentNode,
+} from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
@@ -103,6 +109,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   )
   const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
   const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
+  const defaultParents: DefaultParents = scheduler.index('default ParentNodes', parents, (p) =>
+    p.isDefault ? ['All'] : [],
+  )
 
   const resolve = (key: BackendKey, reads: Reads) =>
     resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
@@ -156,7 +165,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     'RouteParentNode',
     routeKinds.map((kind) =>
       scheduler.deriveMany(`RouteParentNode of ${kind}s`, routesOf(kind), (route, reads) =>
-        attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+        attachRoute(route, { reads, parents, defaultParents, namespaces: sources.namespaces }).map(
+          (node) => [node.key, node] as const,
+        ),
       ),
     ),
   )
