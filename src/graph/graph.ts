@@ -58,10 +58,13 @@ export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<N
 export interface GraphOptions {
   /** The controllerNames of the GatewayClasses that are ours. */
   readonly controllerNames: ReadonlySet<string>
+  /** Whether Backends may lead to the machine of the proxy; yes unless told. */
+  readonly allowsLocalBackends?: boolean
 }
 
 /** Wires the derivations. Each reads only what stands above it. */
-export function createGraph(scheduler: Scheduler, sources: GraphSources, { controllerNames }: GraphOptions): Graph {
+export function createGraph(scheduler: Scheduler, sources: GraphSources, options: GraphOptions): Graph {
+  const { controllerNames, allowsLocalBackends: allowsLocal = true } = options
   const grants = scheduler.index('ReferenceGrants by namespace', sources.referenceGrants, (g) => [g.metadata.namespace])
   const endpointSlicesByService = scheduler.index('EndpointSlices by Service', sources.endpointSlices, (slice) => {
     const service = slice.metadata.labels[serviceNameLabel]
@@ -114,7 +117,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   )
 
   const resolve = (key: BackendKey, reads: Reads) =>
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
+    resolveBackend(key, { reads, services: sources.services, backends: sources.backends, allowsLocal })
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(
