@@ -81,6 +81,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tls: certificate.tls,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
+    allowsLocalBackends: options.allowLocalBackends,
   })
   const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
   const restricted = options.watchNamespaces.length > 0
