@@ -27,6 +27,7 @@ import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
 import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
+import { findProxyScope } from './providers/kubernetes/proxy-scope.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
@@ -102,6 +103,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     kinds: listStatusKinds(statuses),
     resourceOf: (kind) => provider.resourceOf(kind),
     controllerName: options.controllerNames[0] ?? '',
+    isLeader: () => options.withoutElection || election.isLeader(),
     logger,
     clock,
   })
@@ -109,11 +111,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
-  /** Names of two Gateways may lead to one service account; it is the Gateway's that the account belongs to. */
   const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
     if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
-    const owner = owned.get('ServiceAccount', namespacedName(ns, account))?.owner
-    return owner && fleets.get(owner.gateway)?.uid === owner.uid ? owner.gateway : undefined
+    return findProxyScope(owned, fleets, ns, account)
   }
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
@@ -228,9 +228,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop(), pods.stop()])
+      // Nothing is under way any more when the Lease is given back.
+      await provisioner.stop()
+      await election.stop()
       peers.close()
-      await ownedWatch.stop()
+      await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
       certificate.close()
       await xds.close()
       await admin.close()

@@ -17,6 +17,7 @@ export type StreamView = Pick<
   | 'lastGood'
   | 'standIn'
   | 'holdBack'
+  | 'presume'
   | 'drainsUntil'
   | 'accept'
   | 'refuse'
@@ -86,6 +87,10 @@ export class DrainedView implements StreamView {
 
   holdBack(typeUrl: string, name: string): void {
     this.#view.holdBack(typeUrl, name)
+  }
+
+  presume(typeUrl: string, name: string, version: string): void {
+    this.#view.presume(typeUrl, name, version)
   }
 
   /** What the proxy says of a listener that was on its way counts for the others of its scope. */

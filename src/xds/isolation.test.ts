@@ -48,7 +48,8 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
     const { bed, proxy, put } = await start(all(3))
     answerAll(proxy)
     put({ ...all(3), h1: 'bad' })
-    expect(answerAll(proxy)).toEqual(['h0:v1,h1:bad,h2:v1'])
+    // The bytes that the proxy has come again, under a version that names the culprit.
+    expect(answerAll(proxy)).toEqual(['h0:v1,h1:bad,h2:v1', 'h0:v1,h1:v1,h2:v1'])
     expect(culprits(bed)).toEqual(['route/h1'])
     put({ ...all(3), h1: 'bad', h2: 'v2' })
     // The bad part is not even tried again.
@@ -72,7 +73,6 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
     const { bed, proxy } = await start({ ...all(50), h17: 'bad' })
     const sent = answerAll(proxy)
     expect(parseTable(sent.at(-1) as string)).toEqual({ ...all(50), h17: '500' })
-    expect(new Set(sent).size).toBe(sent.length)
     expect(sent.length).toBeLessThan(15)
     expect(culprits(bed)).toEqual(['route/h17'])
     bed.advance(1_000)
@@ -87,8 +87,8 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
   ])('%s in the message saves the search', async (_what, message) => {
     const { proxy } = await start({ ...all(50), h17: 'bad' })
     const sent = answerAll(proxy, message)
-    expect(sent).toHaveLength(2)
-    expect(parseTable(sent[1] as string)).toEqual({ ...all(50), h17: '500' })
+    // Once more in the end, under a version that names the culprit.
+    expect(sent.slice(1).map(parseTable)).toEqual(Array(2).fill({ ...all(50), h17: '500' }))
   })
 
   test('several bad parts are found, each with its own message', async () => {
@@ -175,7 +175,7 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
       bed.advance(60_000)
       expect(notEmpty(answerAll(proxy))).toEqual([])
       // Nobody can answer what is on trial, but who is suspected is told.
-      expect(culprits(bed)).toContain('route/h5')
+      expect(culprits(bed)).toEqual(['route/h5'])
       bed.put(makeTable('t', { ...all(8), h5: 'bad', h0: 'v2' }))
       const sent = answerAll(proxy, 'missing ): h5:bad')
       expect(parseTable(sent.at(-1) as string)).toEqual({ ...all(8), h5: '500', h0: 'v2' })
@@ -260,4 +260,96 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
       { numRuns: Number(process.env['XDS_FUZZ_RUNS'] ?? 150) },
     )
   }, 600_000)
+})
+
+describe('a version that names its culprits', () => {
+  /** A proxy that got its table from a server that is gone, and the version under which it has it. */
+  async function leaveBehind(before: TableParts, after: TableParts): Promise<string> {
+    const bed = new XdsBed()
+    bed.put(makeTable('t', before))
+    const proxy = await bed.connect('delta')
+    proxy.subscribe('cluster')
+    proxy.takeAll()
+    proxy.subscribe('route', 't')
+    answerAll(proxy)
+    bed.put(makeTable('t', after))
+    let version = ''
+    for (let some = proxy.take(); some.length > 0; some = proxy.take()) {
+      for (const response of some) {
+        if (isBad(response)) proxy.nack(response)
+        else {
+          proxy.ack(response)
+          version = response.versions['t'] as string
+        }
+      }
+    }
+    return version
+  }
+
+  async function comeBack(bed: XdsBed, version: string): Promise<FakeProxy> {
+    const proxy = await bed.connect('delta', { nodeId: 'old' })
+    proxy.subscribe('cluster')
+    proxy.takeAll()
+    proxy.delta('route', { resourceNamesSubscribe: ['t'], initialResourceVersions: { t: version } })
+    return proxy
+  }
+
+  test('tells the next server, which does not try them again and leaves the last good form in peace', async () => {
+    const bad = { ...all(8), h5: 'bad' }
+    const version = await leaveBehind(all(8), bad)
+    const bed = new XdsBed()
+    bed.put(makeTable('t', bad))
+    const proxy = await comeBack(bed, version)
+    expect(answerAll(proxy)).toEqual([])
+    expect(culprits(bed)).toEqual(['route/h5'])
+    // What another one edits gets through, without a search.
+    bed.put(makeTable('t', { ...bad, h0: 'v2' }))
+    expect(answerAll(proxy).map(parseTable)).toEqual([{ ...bad, h5: '500', h0: 'v2' }])
+    bed.put(makeTable('t', { ...all(8), h5: 'cured', h0: 'v2' }))
+    expect(answerAll(proxy).map(parseTable)).toEqual([{ ...all(8), h5: 'cured', h0: 'v2' }])
+    bed.settle()
+    expect(bed.ack('route', 't')?.rejected).toBeUndefined()
+  })
+
+  test('also what was edited while there was no server gets through', async () => {
+    const bad = { ...all(8), h5: 'bad' }
+    const version = await leaveBehind(all(8), bad)
+    const bed = new XdsBed()
+    bed.put(makeTable('t', { ...bad, h0: 'v2' }))
+    const proxy = await comeBack(bed, version)
+    expect(answerAll(proxy).map(parseTable)).toEqual([{ ...bad, h5: '500', h0: 'v2' }])
+  })
+
+  test('is the same for a part that never had a good form: then nothing is sent at all', async () => {
+    const bad = { ...all(8), h8: 'bad' }
+    const version = await leaveBehind(all(8), bad)
+    const bed = new XdsBed()
+    bed.put(makeTable('t', bad))
+    const proxy = await comeBack(bed, version)
+    expect(answerAll(proxy)).toEqual([])
+    bed.advance(1_000)
+    expect([...bed.streams.entries()][0]?.[1].isSettled).toBe(true)
+    const fresh = await bed.connect('delta', { nodeId: 'fresh' })
+    fresh.subscribe('route', 't')
+    expect(answerAll(fresh).map(parseTable)).toEqual([{ ...bad, h8: '500' }])
+  })
+
+  test('is not believed about what a proxy has loaded meanwhile', async () => {
+    const bad = { ...all(4), h1: 'bad' }
+    const version = await leaveBehind(all(4), bad)
+    const bed = new XdsBed()
+    bed.put(makeTable('t', bad))
+    const newer = await bed.connect('delta', { nodeId: 'newer' })
+    newer.subscribe('route', 't')
+    newer.takeAll()
+    const proxy = await comeBack(bed, version)
+    expect(proxy.take().map((r) => parseTable(textOf(r)))).toEqual([bad])
+  })
+
+  test.each(['~', '~~', 'x~y', 'x~y~', `x~y~${'.'.repeat(100)}`])('may be anything: %s', async (version) => {
+    const bed = new XdsBed()
+    bed.put(makeTable('t', all(2)))
+    const proxy = await comeBack(bed, version)
+    expect(answerAll(proxy).map(parseTable)).toEqual([all(2)])
+  })
 })

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts'
+import { contentVersion } from '../base/hash.ts'
 import type { EnvoyResource, ResourcePart } from './resource.ts'
 
 /** One part that proxies refuse, and what the proxy said about it. */
@@ -26,7 +27,7 @@ export function asWanted(resource: EnvoyResource): StandIn {
 
 /** What is known of the whole resource. */
 export interface IsolationOptions {
-  /** What a proxy said about this version, if it was refused: then it is not to be sent again. */
+  /** What a proxy said about the bytes of this version, if it refused them: then they are not to be sent again. */
   readonly messageFor: (version: string) => string | undefined
   /** What proxies have loaded last. */
   readonly lastGood: () => EnvoyResource | undefined
@@ -35,6 +36,32 @@ export interface IsolationOptions {
 /** Parts that are remembered as bad, and attempts to find them, each for one resource. */
 const mostBad = 256
 const mostTrials = 256
+
+/** More culprits than this are not spoken of in a version: it goes over the wire with each reconnection. */
+const mostMarks = 16
+
+/** Tells nothing that the names of virtual hosts and versions could not. */
+const presumedMessage = 'a proxy has refused it before this control plane was started'
+
+/**
+ * The version of what stands in for `wanted` names the culprits, so that a control plane that is started later
+ * learns of them from the proxies that come back with it: content, "~", version of `wanted`, "~", marks.
+ */
+export function parseStandInVersion(
+  version: string,
+): { readonly wanted: string; readonly marks: string[] } | undefined {
+  const [, wanted, marks] = version.split('~')
+  if (wanted === undefined || marks === undefined) return undefined
+  return { wanted, marks: marks.split('.') }
+}
+
+/** Of the bytes alone: what a proxy refuses under one version it refuses under another. */
+export function contentOf(version: string): string {
+  const end = version.indexOf('~')
+  return end < 0 ? version : version.slice(0, end)
+}
+
+const markOf = (part: ResourcePart): string => contentVersion(idOf(part))
 
 const idOf = (part: ResourcePart): string => `${part.name}\n${part.version}`
 
@@ -60,6 +87,8 @@ export class Isolation {
   #trials = 0
   #isHopeless = false
   #isHeldBack = false
+  /** Those that the message of the last refusal points at. */
+  #named: readonly ResourcePart[] | undefined
   /** Of the last refusal. */
   #message = ''
 
@@ -81,7 +110,7 @@ export class Isolation {
   culprits(wanted: EnvoyResource): readonly Culprit[] | undefined {
     this.#aimAt(wanted)
     if (this.#isHopeless) return undefined
-    const suspects = this.#isHeldBack ? this.#groups.flat() : []
+    const suspects = this.#isHeldBack ? (this.#named ?? this.#groups.flat()) : []
     return [...this.#badParts(), ...suspects].map((part) => ({
       name: part.name,
       sources: part.sources,
@@ -90,12 +119,27 @@ export class Isolation {
   }
 
   /**
-   * What `standIn` gave is not sent, because what a proxy holds may be better. Until somebody answers, all
-   * suspects are told. @returns whether that is new
+   * What `standIn` gave is not sent, because what a proxy holds may be better. Until somebody answers, those
+   * that the message points at count as culprits, or all suspects. @returns whether that is new
    */
   holdBack(): boolean {
     if (this.#isHeldBack || this.#trial === undefined) return false
     this.#isHeldBack = true
+    return true
+  }
+
+  /**
+   * A proxy holds something in which parts with these marks were replaced, because one has refused them before
+   * this control plane was started. @returns whether that is news
+   */
+  presume(marks: readonly string[], wanted: EnvoyResource): boolean {
+    this.#aimAt(wanted)
+    if (this.#groups.length > 0) return false
+    const suspects = partsOf(wanted).filter((part) => !this.#bad.has(idOf(part)) && marks.includes(markOf(part)))
+    if (suspects.length === 0) return false
+    this.#message = presumedMessage
+    for (const part of suspects) this.#blame(part)
+    this.#standIn = this.#compose(new Set())
     return true
   }
 
@@ -236,17 +280,68 @@ export class Isolation {
     if (others.size === 0) return asWanted(this.#target)
     const { replaceParts } = this.#target
     assert(replaceParts !== undefined, 'what has parts can replace them')
-    return { resource: replaceParts.call(this.#target, others), outOfOrder, doubted }
+    return { resource: this.#mark(replaceParts.call(this.#target, others)), outOfOrder, doubted }
+  }
+
+  #mark(composed: EnvoyResource): EnvoyResource {
+    const marks = this.#badParts().map(markOf)
+    if (marks.length === 0 || marks.length > mostMarks) return composed
+    return new MarkedResource(composed, `${composed.version}~${this.#target.version}~${marks.join('.')}`)
   }
 
   /** Halves, or those that the message points at and the rest, which is tried first. */
   #divide(suspects: readonly ResourcePart[]): (readonly ResourcePart[])[] {
     const named = findNamed(partsOf(this.#target), suspects, this.#message)
+    this.#named = undefined
     if (named.size > 0 && named.size <= suspects.length / 2) {
-      return [suspects.filter((part) => !named.has(part)), suspects.filter((part) => named.has(part))]
+      this.#named = [...named]
+      return [suspects.filter((part) => !named.has(part)), this.#named]
     }
     const middle = suspects.length >> 1
     return [suspects.slice(0, middle), suspects.slice(middle)]
+  }
+}
+
+/** The same resource under another version. */
+class MarkedResource implements EnvoyResource {
+  readonly version: string
+  readonly #resource: EnvoyResource
+
+  constructor(resource: EnvoyResource, version: string) {
+    this.#resource = resource
+    this.version = version
+  }
+
+  get typeUrl(): string {
+    return this.#resource.typeUrl
+  }
+
+  get scope(): string {
+    return this.#resource.scope
+  }
+
+  get name(): string {
+    return this.#resource.name
+  }
+
+  get bytes(): Uint8Array {
+    return this.#resource.bytes
+  }
+
+  get sources(): readonly string[] {
+    return this.#resource.sources
+  }
+
+  get awaits(): readonly string[] {
+    return this.#resource.awaits ?? []
+  }
+
+  parts(): readonly ResourcePart[] {
+    return partsOf(this.#resource)
+  }
+
+  replaceParts(others: ReadonlyMap<string, ResourcePart | undefined>): EnvoyResource {
+    return this.#resource.replaceParts?.(others) ?? this
   }
 }
 

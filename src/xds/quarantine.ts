@@ -1,4 +1,4 @@
-import { asWanted, type Culprit, Isolation, type StandIn } from './isolation.ts'
+import { asWanted, type Culprit, contentOf, Isolation, parseStandInVersion, type StandIn } from './isolation.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /** How many refused versions of one resource are remembered: enough for an operator who tries things. */
@@ -9,7 +9,7 @@ const rememberedVersions = 64
  * instead: what has parts, without those that are to blame; all else in its last good form, or not at all.
  */
 export class Quarantine {
-  /** By name: refused version to the proxy's message, oldest first. */
+  /** By name: content version of what was refused to the proxy's message, oldest first. */
   readonly #refusals = new Map<string, Map<string, string>>()
   readonly #isolations = new Map<string, Isolation>()
   readonly #good = new Map<string, EnvoyResource>()
@@ -41,7 +41,7 @@ export class Quarantine {
     if (versions === undefined) return asWanted(wanted)
     const isolation = this.#isolations.get(wanted.name)
     const standIn = isolation === undefined ? asWanted(wanted) : isolation.standIn(wanted)
-    if (standIn !== undefined && !versions.has(standIn.resource.version)) return standIn
+    if (standIn !== undefined && !versions.has(contentOf(standIn.resource.version))) return standIn
     const good = this.#lastAdmissible(wanted.name)
     return good && asWanted(good)
   }
@@ -58,8 +58,20 @@ export class Quarantine {
     if (versions === undefined) return false
     const goesOn = this.#isolations.get(name)?.accept(resource, wanted) === true
     // What one proxy refused another one loads.
-    const isLifted = versions.delete(version)
+    const isLifted = versions.delete(contentOf(version))
     return goesOn || isLifted
+  }
+
+  /**
+   * A proxy came back with this version of something that stood in for what an earlier control plane wanted:
+   * its culprits are not tried again. @returns whether anything changed
+   */
+  presume(version: string, wanted: EnvoyResource): boolean {
+    const told = parseStandInVersion(version)
+    const isLoadable = this.#good.get(wanted.name)?.version === wanted.version
+    if (told === undefined || isLoadable || wanted.replaceParts === undefined) return false
+    if (!this.#refusals.has(wanted.name)) this.#refusals.set(wanted.name, new Map())
+    return this.#isolation(wanted).presume(told.marks, wanted)
   }
 
   /** A proxy keeps what it holds instead of what stands in for `wanted`. @returns whether more is to be told now */
@@ -69,14 +81,16 @@ export class Quarantine {
 
   /** @returns whether anything changed: the first refusal of this version */
   refuse(resource: EnvoyResource, wanted: EnvoyResource, message: string): boolean {
-    const { name, version } = resource
+    const { name } = resource
+    const version = contentOf(resource.version)
     let versions = this.#refusals.get(name)
     if (versions?.has(version)) return false
     if (versions === undefined) {
       versions = new Map()
       this.#refusals.set(name, versions)
     }
-    versions.set(version, message)
+    // What is known to load stays so: then it is the proxy, not the bytes.
+    if (contentOf(this.#good.get(name)?.version ?? '') !== version) versions.set(version, message)
     for (const oldest of versions.keys()) {
       if (versions.size <= rememberedVersions) break
       versions.delete(oldest)
@@ -93,21 +107,24 @@ export class Quarantine {
   }
 
   #isolate(resource: EnvoyResource, wanted: EnvoyResource, message: string): void {
-    if (wanted.replaceParts === undefined) return
+    if (wanted.replaceParts !== undefined) this.#isolation(wanted).refuse(resource, wanted, message)
+  }
+
+  #isolation(wanted: EnvoyResource): Isolation {
     const { name } = wanted
     let isolation = this.#isolations.get(name)
     if (isolation === undefined) {
       isolation = new Isolation(wanted, {
-        messageFor: (version) => this.#refusals.get(name)?.get(version),
+        messageFor: (version) => this.#refusals.get(name)?.get(contentOf(version)),
         lastGood: () => this.#lastAdmissible(name),
       })
       this.#isolations.set(name, isolation)
     }
-    isolation.refuse(resource, wanted, message)
+    return isolation
   }
 
   #lastAdmissible(name: string): EnvoyResource | undefined {
     const good = this.#good.get(name)
-    return good !== undefined && this.#refusals.get(name)?.has(good.version) !== true ? good : undefined
+    return good !== undefined && this.#refusals.get(name)?.has(contentOf(good.version)) !== true ? good : undefined
   }
 }

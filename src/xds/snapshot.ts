@@ -143,6 +143,13 @@ export class ScopeView {
     return wanted && type?.quarantine.standIn(wanted)
   }
 
+  /** A proxy came back with this version, which an earlier control plane may have put together. */
+  presume(typeUrl: string, name: string, version: string): void {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    if (wanted && type?.quarantine.presume(version, wanted)) this.#markChanged(typeUrl, name)
+  }
+
   /** A proxy keeps what it holds instead of what `get` gives. */
   holdBack(typeUrl: string, name: string): void {
     const type = this.#types.get(typeUrl)

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { Answers } from './answers.ts'
 import { Departures } from './departures.ts'
+import { parseStandInVersion } from './isolation.ts'
 import type { Leftover } from './leftovers.ts'
 import { Push } from './push.ts'
 import { typeUrls } from './resource.ts'
@@ -234,6 +235,7 @@ export class AdsStream {
     for (const given of Object.keys(initial)) {
       hasAny = true
       if (!subscription.wants(given)) continue
+      view.presume(typeUrl, given, initial[given] ?? '')
       const resource = view.get(typeUrl, given)
       // The strings of the request are not kept where equal ones are shared by all streams.
       const name = resource?.name ?? given
@@ -242,7 +244,8 @@ export class AdsStream {
       acks.move(typeUrl, name, subscription.acked.get(name), version)
       subscription.acked.set(name, version)
       const isKnown = version === resource?.version || version === view.lastGood(typeUrl, name)?.version
-      if (!isKnown) subscription.inherited.set(name, view.wanted(typeUrl, name)?.version)
+      const standsFor = parseStandInVersion(version)?.wanted ?? view.wanted(typeUrl, name)?.version
+      if (!isKnown) subscription.inherited.set(name, standsFor)
       if (resource !== undefined && resource.version === version) view.accept(resource)
       else if (view.has(typeUrl, name) || typeUrl === typeUrls.listener) subscription.dirty.add(name)
       else gone.add(name)

@@ -156,6 +156,7 @@ export class KindReader {
         kind,
         resource,
         known,
+        isOptional: target.isOptional,
         namespace: target.namespace,
         selector: { ...selectorOf(kind), ...target.selector },
         ...(pageSize !== undefined && { pageSize }),

@@ -399,19 +399,15 @@ describe('A kind', () => {
 
   test('is not gone because the server forgets it for a moment', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'a') })
-    const path = '/apis/gateway.networking.k8s.io/v1'
-    bed.api.faults.once({ resource: path }, { status: 404 })
-    const resource = bed.api.store.table('gateway.networking.k8s.io', 'gatewayclasses')?.resource
-    if (resource) bed.api.serve({ ...resource, hasStatus: false })
-    bed.api.put({
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: 'gateways.gateway.networking.k8s.io' },
-    })
+    const paths = ['v1', 'v1beta1'].map((version) => `/apis/gateway.networking.k8s.io/${version}`)
+    for (const resource of paths) bed.api.faults.once({ resource }, { status: 404 })
+    const metadata = { name: 'gateways.gateway.networking.k8s.io', labels: { changed: 'yes' } }
+    bed.api.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata })
     await pass(bed.clock, 5000)
-    expect(bed.api.requests.count({ resource: path })).toBeGreaterThan(2)
+    for (const resource of paths) expect(bed.api.requests.count({ resource })).toBeGreaterThan(2)
     expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
     expect(bed.batches.length).toBe(1)
+    expect(bed.provider.status().kinds.Gateway).toMatchObject({ version: 'v1', counters: { relists: 0 } })
   })
 
   test('is read in its newest version, also when that appears later, and the objects stay', async () => {
@@ -419,16 +415,19 @@ describe('A kind', () => {
       before(api) {
         const resource = api.remove('Gateway')
         api.serve({ ...resource, versions: ['v1beta1'] })
-        api.put({ ...putGatewayBeta('web'), apiVersion: 'gateway.networking.k8s.io/v1beta1' })
+        for (const name of ['web', 'gone'])
+          api.put({ ...putGatewayBeta(name), apiVersion: 'gateway.networking.k8s.io/v1beta1' })
       },
     })
     expect(bed.provider.status().kinds.Gateway?.version).toBe('v1beta1')
     expect(bed.objects.get('Gateway shop/web')?.apiVersion).toBe(gatewayVersion)
+    bed.api.breakWatches('silence', { resource: 'gateways' })
+    bed.api.delete('Gateway', 'shop', 'gone')
     const resource = bed.api.store.table('gateway.networking.k8s.io', 'gateways')?.resource
     if (resource) bed.api.serve({ ...resource, versions: ['v1', 'v1beta1'] })
     await pass(bed.clock, 3000)
     expect(bed.provider.status().kinds.Gateway).toMatchObject({ version: 'v1', state: 'synced', objects: 1 })
-    expect(bed.batches.length).toBe(1)
+    expect(bed.batches.slice(1)).toEqual([['-Gateway shop/gone']])
     bed.api.delete('Gateway', 'shop', 'web')
     await settle()
     expect(bed.objects.size).toBe(0)

@@ -73,6 +73,8 @@ export interface HealthOptions {
   readonly logger: Logger
   /** For people, e.g. "HTTPRoute". */
   readonly kind: string
+  /** Nothing is amiss without the right to read it. */
+  readonly isOptional: boolean
   readonly random: () => number
   readonly onState: (state: ReflectorState) => void
 }
@@ -169,11 +171,12 @@ export class ReflectorHealth {
   }
 
   #report(error: unknown, failure: FailureKind): void {
-    const { logger, kind } = this.#options
+    const { logger, kind, isOptional } = this.#options
     const fields = { kind, failures: this.#failures, error: error instanceof Error ? error.message : String(error) }
     if (failure === 'bug') logger.error(`Reading ${kind} met a bug; it goes on.`, { ...fields, error })
     else if (failure === 'forbidden' && this.state !== 'forbidden') {
-      logger.warn(`There is no right to read ${kind}.`, fields)
+      if (isOptional) logger.info(`There is no right to read ${kind}; nothing depends on it.`, fields)
+      else logger.warn(`There is no right to read ${kind}.`, fields)
       this.#isTold = true
     } else if (failure !== 'forbidden' && failure !== 'absent' && !this.#isTold && this.#failures >= silentFailures) {
       logger.warn(`${kind} cannot be read.`, fields)

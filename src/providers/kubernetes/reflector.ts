@@ -37,6 +37,8 @@ export interface ReflectorOptions {
   readonly resource: ApiResource
   /** For people, e.g. "HTTPRoute". */
   readonly kind: string
+  /** Nothing is amiss without the right to read it; false unless given. */
+  readonly isOptional?: boolean
   /** '' for all, and for kinds of the cluster. */
   readonly namespace?: string
   /** fieldSelector or labelSelector. */
@@ -103,12 +105,13 @@ export class Reflector {
   #running: Promise<void> | undefined
 
   constructor(options: ReflectorOptions) {
-    const { clock, logger, kind, sink, random = Math.random, pageSize = 500 } = options
+    const { clock, logger, kind, isOptional = false, sink, random = Math.random, pageSize = 500 } = options
     this.#options = options
     this.#random = random
     this.#versions = options.known ?? new KnownVersions()
     this.#pageSize = pageSize
-    this.#health = new ReflectorHealth({ clock, logger, kind, random, onState: (state) => sink.onState(state) })
+    const onState = (state: ReflectorState) => sink.onState(state)
+    this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
   }
 
   get state(): ReflectorState {
