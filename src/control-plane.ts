@@ -27,6 +27,8 @@ export interface ControlPlaneOptions {
   readonly logger: Logger
   /** When a large table is divided; automatically unless given. */
   readonly tablePolicy?: TablePolicy
+  /** Whether Backends may lead to the machine of the proxy: its loopback addresses, its Unix sockets. Yes unless told. */
+  readonly allowsLocalBackends?: boolean
   /** A bug in a derivation surfaces instead of being logged; for tests. */
   readonly rethrow?: boolean
 }
@@ -105,7 +107,10 @@ function createPipeline(
   const sources = createSources(scheduler)
   const bundle: Source<BundleKey, ApiBundle> = scheduler.source('GatewayApiBundle')
   const infrastructureProblems = scheduler.source<NamespacedName, readonly Problem[]>('infrastructure problems')
-  const attached = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
+  const attached = createGraph(scheduler, sources, {
+    controllerNames: new Set(controllerNames),
+    ...(options.allowsLocalBackends !== undefined && { allowsLocalBackends: options.allowsLocalBackends }),
+  })
   const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
   const bindings = listenAddress
     ? createGatewayBindings(scheduler, fleets, sources.services, infrastructureProblems, { listenAddress })

@@ -16,5 +16,11 @@ export interface CommandPorts {
 
 /** Every command, in the order of the help. */
 export function createCommands({ run, serve, translate, findVersions }: CommandPorts): readonly Command[] {
-  return [runCommand(run), serveCommand(serve), translateCommand(translate), statusCommand(translate), versionCommand(findVersions)]
+  return [
+    runCommand(run),
+    serveCommand(serve),
+    translateCommand(translate),
+    statusCommand(translate),
+    versionCommand(findVersions),
+  ]
 }
