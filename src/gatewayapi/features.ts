@@ -31,18 +31,26 @@ export const features: readonly Feature[] = [
     ['TLSRoute', 'claimed'],
     ['TCPRoute', 'claimed'],
     ['UDPRoute', 'claimed'],
-    ['BackendTLSPolicy'],
+    ['BackendTLSPolicy', 'claimed'],
   ]),
   ...rows('extended', 'Gateway', [
     ['Port8080', 'claimed'],
     ['StaticAddresses', 'claimed'],
     ['HTTPListenerIsolation', 'claimed'],
     ['HTTPSListenerDetectMisdirectedRequests', 'claimed'],
+<<<<<<< HEAD
     ['Infrastructure', 'claimed'],
     ['AddressEmpty', 'claimed'],
     ['BackendClientCertificate'],
     ['FrontendClientCertificateValidation'],
     ['FrontendClientCertificateValidationInsecureFallback'],
+=======
+    ['Infrastructure'],
+    ['AddressEmpty'],
+    ['BackendClientCertificate', 'claimed'],
+    ['FrontendClientCertificateValidation', 'claimed'],
+    ['FrontendClientCertificateValidationInsecureFallback', 'claimed'],
+>>>>>>> w/l4
     ['RouteHostnameIntersectionPrecedence', 'claimed'],
     ['AddressRoutability', undefined, 'experimental'],
     ['AddressRoutabilityCluster', undefined, 'experimental'],
@@ -50,8 +58,8 @@ export const features: readonly Feature[] = [
   ] as Row[]),
   ...rows('extended', '', [
     ['ListenerSet', 'claimed'],
-    ['ClusterTrustBundle', undefined, 'experimental'],
-    ['BackendTLSPolicySANValidation'],
+    ['ClusterTrustBundle', 'claimed', 'experimental'],
+    ['BackendTLSPolicySANValidation', 'claimed'],
     ['GRPCRouteNamedRouteRule', 'claimed'],
     ['GRPCRouteRequestHeaderModifier', 'claimed'],
     ['TLSRouteModeTerminate', 'claimed'],
