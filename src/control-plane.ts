@@ -6,7 +6,6 @@ import { createProgramming, programmingUnknown } from './envoy/programming.ts'
 import { createRefusals } from './envoy/refusal.ts'
 import { createEnvoyResources, type EnvoyResources, type EnvoyTranslation } from './envoy/resources.ts'
 import { defaultTablePolicy, type TableFormOptions, type TablePolicy } from './envoy/table-form.ts'
-import { claimedFeatures } from './gatewayapi/features.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
 import type { Problem } from './graph/problem.ts'
@@ -14,7 +13,8 @@ import { createGatewayBindings } from './infrastructure/gateway-bindings.ts'
 import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createSources, type WritableSources } from './sources.ts'
-import { createStatuses, type Statuses } from './status/statuses.ts'
+import type { ApiBundle } from './status/gateway-class.ts'
+import { type BundleKey, createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
 import { createFleetAcks } from './xds/peers/fleet-acks.ts'
 import type { PeerAck } from './xds/peers/peer-protocol.ts'
@@ -27,6 +27,8 @@ export interface ControlPlaneOptions {
   readonly logger: Logger
   /** When a large table is divided; automatically unless given. */
   readonly tablePolicy?: TablePolicy
+  /** Whether Backends may lead to the machine of the proxy: its loopback addresses, its Unix sockets. Yes unless told. */
+  readonly allowsLocalBackends?: boolean
   /** A bug in a derivation surfaces instead of being logged; for tests. */
   readonly rethrow?: boolean
 }
@@ -40,6 +42,8 @@ export interface ControlPlane {
   readonly statuses: Statuses
   /** What has to run for each Gateway. */
   readonly fleets: Collection<NamespacedName, ProxyFleet>
+  /** What the CRDs of the cluster say of themselves; filled by whoever reads them. */
+  readonly bundle: Source<BundleKey, ApiBundle>
   /** What kept it from being made; filled by whoever makes it. */
   readonly infrastructureProblems: Source<NamespacedName, readonly Problem[]>
 }
@@ -91,7 +95,7 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
   return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
-type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'fleets' | 'infrastructureProblems'> &
+type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'fleets' | 'bundle' | 'infrastructureProblems'> &
   EnvoyTranslation
 
 function createPipeline(
@@ -101,15 +105,19 @@ function createPipeline(
   const { controllerNames, logger, rethrow = false, tablePolicy = defaultTablePolicy, listenAddress } = options
   const scheduler = new Scheduler({ logger, rethrow })
   const sources = createSources(scheduler)
+  const bundle: Source<BundleKey, ApiBundle> = scheduler.source('GatewayApiBundle')
   const infrastructureProblems = scheduler.source<NamespacedName, readonly Problem[]>('infrastructure problems')
-  const attached = createGraph(scheduler, sources, { controllerNames: new Set(controllerNames) })
+  const attached = createGraph(scheduler, sources, {
+    controllerNames: new Set(controllerNames),
+    ...(options.allowsLocalBackends !== undefined && { allowsLocalBackends: options.allowsLocalBackends }),
+  })
   const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
   const bindings = listenAddress
     ? createGatewayBindings(scheduler, fleets, sources.services, infrastructureProblems, { listenAddress })
     : sources.bindings
   const graph = { ...attached, bindings }
   const resources = createEnvoyResources(scheduler, graph, { policy: tablePolicy, ...tableFormOptions })
-  return { scheduler, sources, graph, fleets, infrastructureProblems, ...resources }
+  return { scheduler, sources, graph, fleets, bundle, infrastructureProblems, ...resources }
 }
 
 function complete(
@@ -124,7 +132,7 @@ function complete(
     ...pipeline,
     statuses: createStatuses(scheduler, graph, programming, {
       controllerName,
-      features: claimedFeatures,
+      bundle: pipeline.bundle,
       ...(refusals && { refusals }),
     }),
   }

@@ -344,9 +344,9 @@ export const routeCases: readonly BadCase[] = [
   ),
   filterCase(
     'filter-auth',
-    'authorization that is not there yet',
+    'authorization by a service that does not exist',
     { type: 'ExternalAuth', externalAuth: { protocol: 'GRPC', grpc: {}, backendRef: { name: 'a', port: 1 } } },
-    refusedByCheck('PartiallyInvalid=True UnsupportedValue', 'answered with 500'),
+    refusedByCheck('ResolvedRefs=False BackendNotFound', 'Service "a" not found'),
   ),
   ruleCase(
     'retry-codes',
@@ -358,7 +358,7 @@ export const routeCases: readonly BadCase[] = [
     'retry-attempts',
     'more tries than 32 bits hold',
     { retry: { attempts: 4294967297 } },
-    refusedByCheck('PartiallyInvalid=True UnsupportedValue', 'retry is not supported'),
+    translated('"num_retries":4294967295'),
   ),
   routeCase(
     'parents-two-answers',

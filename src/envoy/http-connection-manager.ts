@@ -4,6 +4,7 @@ import { buildDuration, packAny } from './any.ts'
 import { type BucketCount, bucketHeader, buildBucketMutation } from './bucket-expression.ts'
 import { adsSource } from './config-source.ts'
 import { corsFilter } from './filters/cors.ts'
+import { authFilters } from './filters/external-auth.ts'
 import { statefulSessionFilter } from './filters/stateful-session.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import { scopeCollectionName } from './names.ts'
@@ -60,7 +61,12 @@ export function buildHttpConnectionManager(
     ...buildHeaderOptions(policy),
     statPrefix,
     ...buildRouteSource(table),
-    httpFilters: [corsFilter, statefulSessionFilter, { name: 'envoy.filters.http.router', typedConfig: router }],
+    httpFilters: [
+      corsFilter,
+      ...authFilters,
+      statefulSessionFilter,
+      { name: 'envoy.filters.http.router', typedConfig: router },
+    ],
     upgradeConfigs: [{ upgradeType: 'websocket' }],
   }
   return {

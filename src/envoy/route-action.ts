@@ -2,6 +2,7 @@ import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteRuleNode } from '../graph/route-rule.ts'
 import { buildCorsPolicy, corsFilter } from './filters/cors.ts'
+import { buildAuths } from './filters/external-auth.ts'
 import { buildSession, statefulSessionFilter } from './filters/stateful-session.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
@@ -32,11 +33,12 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
 }
 
 /** What a Route asks of the filters of its connection manager; nothing where it asks nothing. */
-function buildFilterConfigs({ cors, session }: Pick<ChangePlan, 'cors' | 'session'>): Route {
-  if (cors === undefined && session === undefined) return {}
+export function buildFilterConfigs({ cors, auths, session }: Pick<ChangePlan, 'cors' | 'auths' | 'session'>): Route {
+  if (cors === undefined && session === undefined && auths.length === 0) return {}
   return {
     typedPerFilterConfig: {
       ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
+      ...buildAuths(auths),
       ...(session && { [statefulSessionFilter.name]: buildSession(session) }),
     },
   }

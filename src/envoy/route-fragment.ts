@@ -110,7 +110,7 @@ function listBackends(route: L7RouteNode): BackendIdentity[] {
   for (const { filters, backendRefs } of route.rules) {
     for (const ref of backendRefs) add(ref.backend)
     for (const filter of [...filters, ...backendRefs.flatMap((ref) => ref.filters)])
-      if (filter.type === 'mirror') add(filter.backend)
+      if (filter.type !== 'plain') add(filter.backend)
   }
   return [...found.values()]
 }

@@ -7,6 +7,7 @@ import type {
 import type { BackendIdentity } from '../graph/backend.ts'
 import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
 import type { SessionNode } from '../graph/session.ts'
+import type { AuthPlan } from './filters/external-auth.ts'
 import { foldHeaderFilters, type HeaderMutations, hostOf } from './header-mutation.ts'
 import { clusterName } from './names.ts'
 
@@ -24,6 +25,8 @@ export interface ChangePlan {
   readonly response: HeaderMutations
   readonly mirrors: readonly MirrorPlan[]
   readonly cors: HTTPCORSFilter | undefined
+  /** Who is asked, one after the other. */
+  readonly auths: readonly AuthPlan[]
   readonly session: SessionNode | undefined
 }
 
@@ -44,7 +47,14 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   const request: HTTPHeaderFilter[] = []
   const response: HTTPHeaderFilter[] = []
   const mirrors: MirrorPlan[] = []
+  const auths: AuthPlan[] = []
   for (const resolved of filters) {
+    if (resolved.type === 'external-auth') {
+      const { target } = resolved.backend
+      const authority = `${target.name}.${target.namespace}`
+      auths.push({ filter: resolved.filter, cluster: clusterName(resolved.backend), authority })
+      continue
+    }
     if (resolved.type === 'mirror') {
       const { backend, perMillion } = resolved
       if (backend && perMillion > 0) mirrors.push({ cluster: clusterName(backend), perMillion })
@@ -69,6 +79,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     response: foldHeaderFilters(response),
     mirrors,
     cors,
+    auths,
     session: undefined,
   }
 }
@@ -88,11 +99,11 @@ export function planShares(rule: RouteRuleNode): SharePlan[] {
   return shares
 }
 
-/** Every backend that slows the table down: it is routed to or mirrored to, and warms slowly. */
+/** Every backend that slows the table down: it is routed to, mirrored to or asked, and warms slowly. */
 export function slowBackendsOf(rule: RouteRuleNode): BackendIdentity[] {
   const refs = rule.backendRefs.filter((ref) => ref.weight > 0 && ref.backend)
-  const mirrors = [rule.filters, ...refs.map((ref) => ref.filters)]
+  const asked = [rule.filters, ...refs.map((ref) => ref.filters)]
     .flat()
-    .flatMap((filter) => (filter.type === 'mirror' && filter.perMillion > 0 ? [filter] : []))
-  return [...refs, ...mirrors].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
+    .flatMap((f) => ((f.type === 'mirror' && f.perMillion > 0) || f.type === 'external-auth' ? [f] : []))
+  return [...refs, ...asked].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
 }

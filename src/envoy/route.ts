@@ -6,6 +6,7 @@ import { buildClusterCookie, matchClusterCookie } from './filters/stateful-sessi
 import { clusterName } from './names.ts'
 import { buildRedirects, type RedirectContext } from './redirect.ts'
 import {
+  buildFilterConfigs,
   buildHeaderFields,
   buildSingleAction,
   buildWeightedAction,
@@ -125,8 +126,8 @@ function planDivision(
 }
 
 /** Equal for changes that one Route can make for several clusters. */
-function routeLevelKey({ path, mirrors, cors, session }: ChangePlan): string {
-  return JSON.stringify([path, mirrors, cors, session])
+function routeLevelKey({ path, mirrors, cors, auths, session }: ChangePlan): string {
+  return JSON.stringify([path, mirrors, cors, auths, session])
 }
 
 /**
@@ -166,6 +167,11 @@ function buildRedirectForms(changes: ChangePlan, { match }: RouteMatchNode, cont
   if (!changes.redirect) return []
   return buildRedirects(changes.redirect, match.path, context).map(({ when, redirect }) => ({
     when,
-    route: { redirect, ...buildHeaderFields(changes) },
+    // Envoy looks at no origin before it redirects, but asks who must be asked.
+    route: {
+      redirect,
+      ...buildHeaderFields(changes),
+      ...buildFilterConfigs({ ...changes, cors: undefined, session: undefined }),
+    },
   }))
 }

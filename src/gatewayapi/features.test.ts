@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { features, supportedFeatureNames } from './features.ts'
+import { features, ownApi, parseInstalledApi, supportedFeatureNames } from './features.ts'
 
 test('feature names are unique, and there are 64 of them', () => {
   expect(new Set(features.map((feature) => feature.name)).size).toBe(features.length)
@@ -7,9 +7,25 @@ test('feature names are unique, and there are 64 of them', () => {
 })
 
 test('claimed names are sorted, and experimental ones need the experimental CRDs', () => {
-  const standard = supportedFeatureNames()
+  const standard = supportedFeatureNames({ channel: 'standard', minor: 7 })
   expect(standard).toEqual([...standard].sort())
   expect(standard).toContain('HTTPRoute')
   expect(standard).not.toContain('HTTPRouteDestinationPortMatching')
-  expect(supportedFeatureNames('experimental')).toContain('HTTPRouteDestinationPortMatching')
+  expect(supportedFeatureNames(ownApi)).toContain('HTTPRouteDestinationPortMatching')
+})
+
+test('earlier CRDs know some features by other names', () => {
+  const standard = supportedFeatureNames({ channel: 'standard', minor: 6 })
+  const experimental = supportedFeatureNames({ channel: 'experimental', minor: 6 })
+  for (const names of [standard, experimental]) expect(names).not.toContain('HTTPRouteRetryCodes')
+  // Without the field in the CRD nobody can use it.
+  expect(standard).not.toContain('HTTPRouteRetry')
+  expect(experimental).toContain('HTTPRouteRetry')
+})
+
+test('what the CRDs say of themselves is read, and a version from the future is told from one that is known', () => {
+  expect(parseInstalledApi('v1.7.0', 'standard')).toEqual({ channel: 'standard', minor: 7 })
+  expect(parseInstalledApi('v1.0.0-rc.1', 'experimental')).toEqual({ channel: 'experimental', minor: 0 })
+  for (const version of ['v1.8.0', 'v2.0.0', 'v0.8.1', 'main', 'v1', ''])
+    expect(parseInstalledApi(version, undefined)).toBeUndefined()
 })

@@ -35,14 +35,22 @@ export const features: readonly Feature[] = [
   ]),
   ...rows('extended', 'Gateway', [
     ['Port8080', 'claimed'],
-    ['StaticAddresses'],
+    ['StaticAddresses', 'claimed'],
     ['HTTPListenerIsolation', 'claimed'],
     ['HTTPSListenerDetectMisdirectedRequests', 'claimed'],
+<<<<<<< HEAD
+    ['Infrastructure', 'claimed'],
+    ['AddressEmpty', 'claimed'],
+    ['BackendClientCertificate'],
+    ['FrontendClientCertificateValidation'],
+    ['FrontendClientCertificateValidationInsecureFallback'],
+=======
     ['Infrastructure'],
     ['AddressEmpty'],
     ['BackendClientCertificate', 'claimed'],
     ['FrontendClientCertificateValidation', 'claimed'],
     ['FrontendClientCertificateValidationInsecureFallback', 'claimed'],
+>>>>>>> w/l4
     ['RouteHostnameIntersectionPrecedence', 'claimed'],
     ['AddressRoutability', undefined, 'experimental'],
     ['AddressRoutabilityCluster', undefined, 'experimental'],
@@ -99,16 +107,44 @@ export const features: readonly Feature[] = [
   ]),
 ]
 
+/** What the installed CRDs of the Gateway API are. */
+export interface InstalledApi {
+  readonly channel: Feature['channel']
+  /** The 7 of v1.7.0. */
+  readonly minor: number
+}
+
+/** Our own schemas, by which objects from files are checked: they have the experimental fields. */
+export const ownApi: InstalledApi = { channel: 'experimental', minor: 7 }
+
+/** Names that 1.7 has changed; the suites of earlier releases know the old ones. */
+const formerNames: ReadonlyMap<string, { readonly name: string; readonly channel: Feature['channel'] }> = new Map([
+  ['GatewayInfrastructure', { name: 'GatewayInfrastructurePropagation', channel: 'standard' }],
+  ['HTTPRouteRetryCodes', { name: 'HTTPRouteRetry', channel: 'experimental' }],
+])
+
 /**
- * The names for GatewayClass.status.supportedFeatures, sorted as the field wants them.
- * @param channel of the installed CRDs: experimental features need the experimental ones
+ * The names for GatewayClass.status.supportedFeatures, sorted as the field wants them: what we have and what the
+ * installed CRDs have fields for.
  */
-export function supportedFeatureNames(channel: Feature['channel'] = 'standard'): string[] {
+export function supportedFeatureNames({ channel, minor }: InstalledApi): string[] {
+  const isThere = (needed: Feature['channel']) => needed === 'standard' || channel === 'experimental'
   return features
-    .filter((feature) => feature.claimed && (feature.channel === 'standard' || channel === 'experimental'))
+    .filter((feature) => feature.claimed)
+    .map((feature) => (minor < 7 && formerNames.get(feature.name)) || feature)
+    .filter((feature) => isThere(feature.channel))
     .map((feature) => feature.name)
     .sort()
 }
 
-/** What is claimed where objects are checked by our own schemas, which have the experimental fields. */
-export const claimedFeatures: readonly string[] = supportedFeatureNames('experimental')
+/**
+ * Reads what the CRDs say of themselves.
+ * @param version the annotation gateway.networking.k8s.io/bundle-version, e.g. "v1.7.0" or "v1.7.0-rc.1"
+ * @param channel the annotation gateway.networking.k8s.io/channel
+ * @returns undefined for a version that we do not know
+ */
+export function parseInstalledApi(version: string, channel: string | undefined): InstalledApi | undefined {
+  const [, major, minor] = /^v(\d{1,3})\.(\d{1,3})\./.exec(version) ?? []
+  if (major !== '1' || minor === undefined || Number(minor) > ownApi.minor) return undefined
+  return { channel: channel === 'experimental' ? 'experimental' : 'standard', minor: Number(minor) }
+}

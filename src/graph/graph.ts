@@ -23,7 +23,13 @@ import type { ListenerKey, ListenerNode } from './listener.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { listAncestors, targetsOfAttachment } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
-import { attachRoute, listParents, type RouteAttachment, type RouteParentNode } from './route-attachment.ts'
+import {
+  attachRoute,
+  type DefaultParents,
+  listParents,
+  type RouteAttachment,
+  type RouteParentNode,
+} from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
@@ -66,10 +72,13 @@ export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<N
 export interface GraphOptions {
   /** The controllerNames of the GatewayClasses that are ours. */
   readonly controllerNames: ReadonlySet<string>
+  /** Whether Backends may lead to the machine of the proxy; yes unless told. */
+  readonly allowsLocalBackends?: boolean
 }
 
 /** Wires the derivations. Each reads only what stands above it. */
-export function createGraph(scheduler: Scheduler, sources: GraphSources, { controllerNames }: GraphOptions): Graph {
+export function createGraph(scheduler: Scheduler, sources: GraphSources, options: GraphOptions): Graph {
+  const { controllerNames, allowsLocalBackends: allowsLocal = true } = options
   const grants = scheduler.index('ReferenceGrants by namespace', sources.referenceGrants, (g) => [g.metadata.namespace])
   const endpointSlicesByService = scheduler.index('EndpointSlices by Service', sources.endpointSlices, (slice) => {
     const service = slice.metadata.labels[serviceNameLabel]
@@ -131,18 +140,25 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
   )
   const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
   const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
+  const defaultParents: DefaultParents = scheduler.index('default ParentNodes', parents, (p) =>
+    p.isDefault ? ['All'] : [],
+  )
 
   const backendTLSPolicies = scheduler.derive('BackendTLSPolicyNode', sources.backendTLSPolicies, (policy, reads) =>
     resolveBackendTLSPolicy(policy, { reads, configMaps, caBundles }),
   )
   const policiesByTarget = scheduler.index('BackendTLSPolicyNodes by target', backendTLSPolicies, targetKeysOf)
   const resolve = (key: BackendKey, reads: Reads) =>
+<<<<<<< HEAD
+    resolveBackend(key, { reads, services: sources.services, backends: sources.backends, allowsLocal })
+=======
     resolveBackend(key, {
       reads,
       services: sources.services,
       backends: sources.backends,
       policies: policiesByTarget,
     })
+>>>>>>> w/l4
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(
@@ -193,7 +209,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     'RouteParentNode',
     routeKinds.map((kind) =>
       scheduler.deriveMany(`RouteParentNode of ${kind}s`, routesOf(kind), (route, reads) =>
-        attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+        attachRoute(route, { reads, parents, defaultParents, namespaces: sources.namespaces }).map(
+          (node) => [node.key, node] as const,
+        ),
       ),
     ),
   )

@@ -248,14 +248,30 @@ describe('filters', () => {
     )
   })
 
-  test.each(['{type: ExternalAuth, externalAuth: {protocol: GRPC, backendRef: {name: web, port: 80}, grpc: {}}}'])(
-    'that are not supported yet break the rule: %s',
-    (filter) => {
-      const node = resolve(`[{filters: [${filter}], backendRefs: [{name: web, port: 80}]}, {}]`)
-      expect(node.rules.map((r) => r.broken)).toEqual([true, false])
-      expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].filters[0]'])
-    },
-  )
+  const auth = (name: string, protocol = 'HTTP') =>
+    `{type: ExternalAuth, externalAuth: {protocol: ${protocol}, backendRef: {name: ${name}, port: 80}, ${protocol.toLowerCase()}: {}}}`
+
+  test('of authorization know who is asked, by HTTP/2 where the protocol is gRPC', () => {
+    const [rule] = resolve(`[{filters: [${auth('copy')}, ${auth('web', 'GRPC')}]}]`).rules
+    expect(rule?.filters).toMatchObject([
+      { type: 'external-auth', backend: { target: { name: 'copy' }, protocol: 'http1' } },
+      { type: 'external-auth', backend: { target: { name: 'web' }, protocol: 'h2c' } },
+    ])
+    expect(rule?.broken).toBe(false)
+  })
+
+  test('of authorization that nobody can answer break the rule', () => {
+    const node = resolve(`[{filters: [${auth('gone')}], backendRefs: [{name: web, port: 80}]}, {}]`)
+    expect(node.rules.map((r) => r.broken)).toEqual([true, false])
+    expect(problems(node)).toEqual(['ResolvedRefs BackendNotFound spec.rules[0].filters[0].externalAuth.backendRef'])
+  })
+
+  test('of authorization beyond two break the rule, wherever they stand', () => {
+    const backend = `{name: web, port: 80, filters: [${auth('copy')}]}`
+    const node = resolve(`[{filters: [${auth('copy')}, ${auth('web')}], backendRefs: [${backend}]}]`)
+    expect(node.rules[0]?.broken).toBe(true)
+    expect(problems(node)).toEqual(['PartiallyInvalid UnsupportedValue spec.rules[0].backendRefs[0].filters[0]'])
+  })
 
   test('of an extension on one backend break the rule as well', () => {
     const guard = '{type: ExtensionRef, extensionRef: {group: example.com, kind: Guard, name: door}}'

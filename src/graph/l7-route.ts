@@ -2,6 +2,7 @@ import { compactList } from '../base/compact-list.ts'
 import { buildRouteRank, type RouteRank } from '../gatewayapi/match-precedence.ts'
 import { namespacedName } from '../gatewayapi/object-key.ts'
 import type { GRPCRoute } from '../gatewayapi/objects/grpc-route.ts'
+import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
 import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey } from './backend.ts'
@@ -38,15 +39,17 @@ export interface L7RouteFacts<R extends RuleSpec> {
   resolveMatches(rule: R, index: number, rank: RouteRank, report: RuleResolver['report']): RouteMatchNode[]
 }
 
-/** Every backend that a route names, in backendRefs and in mirrors. */
+/** Every backend that a route names, in backendRefs and in filters. */
 export function backendKeysOf({ metadata, spec }: HTTPRoute | GRPCRoute): BackendKey[] {
   const keys = new Set<BackendKey>()
   const add = (ref: BackendObjectReference) => keys.add(keyOfReference(ref, metadata.namespace))
   for (const rule of spec.rules ?? []) {
-    for (const filter of rule.filters ?? []) if (filter.type === 'RequestMirror') add(filter.requestMirror.backendRef)
-    for (const ref of rule.backendRefs ?? []) {
-      add(ref)
-      for (const filter of ref.filters ?? []) if (filter.type === 'RequestMirror') add(filter.requestMirror.backendRef)
+    const refs: RuleSpec['backendRefs'] = rule.backendRefs ?? []
+    for (const ref of refs) add(ref)
+    const filters: readonly HTTPRouteFilter[] = [rule, ...refs].flatMap((holder) => holder.filters ?? [])
+    for (const filter of filters) {
+      if (filter.type === 'RequestMirror') add(filter.requestMirror.backendRef)
+      if (filter.type === 'ExternalAuth') add(filter.externalAuth.backendRef)
     }
   }
   return [...keys]

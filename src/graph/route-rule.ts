@@ -2,7 +2,12 @@ import { compactList, none } from '../base/compact-list.ts'
 import { parseDuration } from '../gatewayapi/duration.ts'
 import { checkHeaderChange } from '../gatewayapi/http-header.ts'
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
-import type { HTTPHeaderFilter, HTTPRequestMirrorFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type {
+  HTTPExternalAuthFilter,
+  HTTPHeaderFilter,
+  HTTPRequestMirrorFilter,
+  HTTPRouteFilter,
+} from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPBackendRef, HTTPRouteMatch, HTTPRouteRetry, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
 import { type BackendIdentity, backendKey, identifyBackend } from './backend.ts'
@@ -33,6 +38,13 @@ export type ResolvedFilter =
       readonly slowToWarm: boolean
       /** Share of requests in parts of a million. */
       readonly perMillion: number
+    }
+  | {
+      readonly type: 'external-auth'
+      readonly filter: HTTPExternalAuthFilter
+      /** Who is asked. A filter that nobody can answer is not here: its rule is broken. */
+      readonly backend: BackendIdentity
+      readonly slowToWarm: boolean
     }
 
 /** A match whose patterns have been checked, with its rank for precedence. */
@@ -95,10 +107,14 @@ export interface RulePlace {
   readonly problems: Problem[]
 }
 
+/** ExternalAuth filters in one rule, those of its backends included: as many as every connection manager has places for. */
+export const maxAuths = 2
+
 /** Resolves one rule, and reports what is wrong with it. */
 export class RuleResolver {
   readonly #place: RulePlace
   #broken = false
+  #auths = 0
 
   constructor(place: RulePlace) {
     this.#place = place
@@ -142,8 +158,7 @@ export class RuleResolver {
           `filter ${kind} "${name}" of group "${group}" is not supported`,
           path,
         )
-      } else if (filter.type === 'ExternalAuth')
-        this.#break('PartiallyInvalid', 'UnsupportedValue', `filter ${filter.type} is not supported`, path)
+      } else if (filter.type === 'ExternalAuth') resolved.push(...this.#resolveAuth(filter.externalAuth, path))
       else {
         if (filter.type === 'RequestHeaderModifier')
           this.#checkHeaders(filter.requestHeaderModifier, 'request', `${path}.requestHeaderModifier`)
@@ -159,6 +174,21 @@ export class RuleResolver {
   #break(on: string, reason: string, message: string, field: string): void {
     this.#broken = true
     this.report(on, reason, `${message}: ${failures[this.#place.kind].told}`, field)
+  }
+
+  /** Requests that nobody can be asked about do not pass. */
+  #resolveAuth(filter: HTTPExternalAuthFilter, field: string): ResolvedFilter[] {
+    this.#auths++
+    if (this.#auths > maxAuths) {
+      const message = `more than ${maxAuths} ExternalAuth filters in one rule are not supported`
+      this.#break('PartiallyInvalid', 'UnsupportedValue', message, field)
+      return []
+    }
+    const who = filter.protocol === 'GRPC' ? 'GRPCRoute' : 'HTTPRoute'
+    const { backend, slowToWarm } = this.#resolveReference(filter.backendRef, `${field}.externalAuth.backendRef`, who)
+    if (backend) return [{ type: 'external-auth', filter, backend, slowToWarm }]
+    this.#broken = true
+    return []
   }
 
   /** Changes that Envoy would refuse are left out; whoever wrote them is told. */
@@ -217,11 +247,17 @@ export class RuleResolver {
     }
   }
 
-  /** @returns no backend after the reason has been reported */
-  #resolveReference(ref: BackendObjectReference, field: string): Pick<ResolvedBackendRef, 'backend' | 'slowToWarm'> {
-    const { kind, context } = this.#place
-    const resolved = resolveBackendReference(ref, this.#place, context)
-    const identified = 'backend' in resolved ? identifyBackend(resolved.backend, kind) : resolved
+  /**
+   * @param spoken how the backend is spoken to: as routes of this kind do
+   * @returns no backend after the reason has been reported
+   */
+  #resolveReference(
+    ref: BackendObjectReference,
+    field: string,
+    spoken: L7RouteKind = this.#place.kind,
+  ): Pick<ResolvedBackendRef, 'backend' | 'slowToWarm'> {
+    const resolved = resolveBackendReference(ref, this.#place, this.#place.context)
+    const identified = 'backend' in resolved ? identifyBackend(resolved.backend, spoken) : resolved
     if ('problem' in identified) {
       const { on, reason, message } = identified.problem
       this.report(on, reason, message, field)

@@ -1,5 +1,5 @@
 import type { GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
-import type { HTTPCORSFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
+import type { HTTPCORSFilter, HTTPExternalAuthFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
 
 /**
@@ -53,6 +53,7 @@ function sizeOfFilter(filter: HTTPRouteFilter): number {
   if (filter.type === 'URLRewrite') return sizeOfPath(filter.urlRewrite)
   if (filter.type === 'RequestRedirect') return sizeOfPath(filter.requestRedirect)
   if (filter.type === 'CORS') return sizeOfCors(filter.cors)
+  if (filter.type === 'ExternalAuth') return sizeOfAuth(filter.externalAuth)
   if (filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier') return 0
   const modifier =
     filter.type === 'RequestHeaderModifier' ? filter.requestHeaderModifier : filter.responseHeaderModifier
@@ -65,6 +66,12 @@ function sizeOfFilter(filter: HTTPRouteFilter): number {
 function sizeOfCors({ allowOrigins = [], allowHeaders = [], exposeHeaders = [] }: HTTPCORSFilter): number {
   const origins = allowOrigins.reduce((sum, origin) => sum + overhead + origin.length, 0)
   return 2 * [...allowHeaders, ...exposeHeaders].reduce((sum, name) => sum + name.length, origins)
+}
+
+function sizeOfAuth({ backendRef, http, grpc }: HTTPExternalAuthFilter): number {
+  const names = [http?.allowedHeaders, http?.allowedResponseHeaders, grpc?.allowedHeaders].flatMap((l) => l ?? [])
+  const fixed = 16 * overhead + 2 * backendRef.name.length + (http?.path?.length ?? 0)
+  return names.reduce((sum, name) => sum + overhead + name.length, fixed)
 }
 
 interface PathChanging {

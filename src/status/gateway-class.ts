@@ -1,4 +1,6 @@
+import { ownApi, parseInstalledApi, supportedFeatureNames } from '../gatewayapi/features.ts'
 import type { GatewayClassNode } from '../graph/gateway-class.ts'
+import type { Problem } from '../graph/problem.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
 export interface GatewayClassStatus {
@@ -16,13 +18,32 @@ const rules: readonly ConditionRule[] = [
   {
     type: 'SupportedVersion',
     success: { status: 'True', reason: 'SupportedVersion', message: 'The version of the Gateway API is supported' },
-    rank: [],
+    rank: ['UnsupportedVersion'],
   },
 ]
 
-export function deriveGatewayClassStatus(node: GatewayClassNode, features: readonly string[]): GatewayClassStatus {
+/** What the CRDs of the Gateway API say of themselves. */
+export interface ApiBundle {
+  /** e.g. "v1.7.0"; undefined where it cannot be read. */
+  readonly version: string | undefined
+  /** "standard" or "experimental". */
+  readonly channel: string | undefined
+}
+
+/** @param bundle undefined: there is no cluster, and our own schemas count */
+export function deriveGatewayClassStatus(node: GatewayClassNode, bundle: ApiBundle | undefined): GatewayClassStatus {
+  const installed = bundle?.version === undefined ? undefined : parseInstalledApi(bundle.version, bundle.channel)
+  const problems: Problem[] = []
+  if (bundle?.version !== undefined && installed === undefined)
+    problems.push({
+      on: 'SupportedVersion',
+      reason: 'UnsupportedVersion',
+      message: `The CRDs of the Gateway API are of version ${bundle.version}: what is known of v1.0 to v1.${ownApi.minor} is served. Install one of these, or a Gatewright that knows it`,
+    })
+  // Of a version that nobody can read the standard fields are there for sure.
+  const api = installed ?? (bundle === undefined ? ownApi : ({ channel: 'standard', minor: ownApi.minor } as const))
   return {
-    conditions: buildConditions(rules, node.problems, node.source.metadata.generation ?? 0, false),
-    supportedFeatures: [...features].sort().map((name) => ({ name })),
+    conditions: buildConditions(rules, [...node.problems, ...problems], node.source.metadata.generation ?? 0, false),
+    supportedFeatures: supportedFeatureNames(api).map((name) => ({ name })),
   }
 }

@@ -7,10 +7,13 @@ import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveBackendTLSPolicyStatus, type PolicyStatus } from './backend-tls-policy.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
-import { deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
 import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
 import { findShadowing } from './stream-route.ts'
+
+/** There is one bundle of CRDs in a cluster. */
+export type BundleKey = 'installed'
 
 /** The desired status of every object of ours. */
 export interface Statuses {
@@ -25,8 +28,8 @@ export interface Statuses {
 export interface StatusOptions {
   /** Written into status.parents[].controllerName. */
   readonly controllerName: string
-  /** Names for GatewayClass.status.supportedFeatures. */
-  readonly features: readonly string[]
+  /** What the CRDs of the cluster say of themselves, under one key; nothing where there is no cluster. */
+  readonly bundle: Collection<BundleKey, ApiBundle>
   /** What proxies refused, by the canonical key of the objects it came from; none offline. */
   readonly refusals?: Index<string, string, Refusal>
 }
@@ -35,7 +38,7 @@ export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,
   programming: Collection<string, PortProgramming>,
-  { controllerName, features, refusals }: StatusOptions,
+  { controllerName, bundle, refusals }: StatusOptions,
 ): Statuses {
   const deriveRoutes = (kind: RouteKindName) => {
     const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
@@ -48,8 +51,8 @@ export function createStatuses(
     )
   }
   return {
-    gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node) =>
-      deriveGatewayClassStatus(node, features),
+    gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node, reads) =>
+      deriveGatewayClassStatus(node, reads.get(bundle, 'installed')),
     ),
     listenerSets: scheduler.derive('ListenerSetStatus', graph.listenerSets, (node, reads) =>
       deriveListenerSetStatus(node, { reads, graph, programming }),

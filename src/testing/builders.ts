@@ -9,7 +9,7 @@ import type { BackendNode } from '../graph/backend.ts'
 import { backendKey } from '../graph/backend.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
-import { createGraph, type Graph } from '../graph/graph.ts'
+import { createGraph, type Graph, type GraphOptions } from '../graph/graph.ts'
 import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
@@ -19,11 +19,11 @@ import { createSink } from '../object-sink.ts'
 import { createSources, type WritableSources } from '../sources.ts'
 import type { Condition } from '../status/condition.ts'
 import type { GatewayStatus } from '../status/gateway.ts'
-import type { GatewayClassStatus } from '../status/gateway-class.ts'
+import type { ApiBundle, GatewayClassStatus } from '../status/gateway-class.ts'
 import type { ListenerStatus } from '../status/listener.ts'
 import type { ListenerSetStatus } from '../status/listener-set.ts'
 import type { RouteParentStatus, RouteStatus } from '../status/route.ts'
-import { createStatuses, type Statuses } from '../status/statuses.ts'
+import { type BundleKey, createStatuses, type Statuses } from '../status/statuses.ts'
 
 export const testControllerName = 'gatewright.dev/gateway-controller'
 
@@ -72,16 +72,22 @@ export class GraphFixture {
   readonly sources: WritableSources
   readonly graph: Graph
   readonly programming: Source<string, PortProgramming>
+  /** What the CRDs say of themselves; nothing, as without a cluster. */
+  readonly bundle: Source<BundleKey, ApiBundle> = this.scheduler.source('GatewayApiBundle')
   readonly statuses: Statuses
 
-  constructor(yaml = '', controllerNames: readonly string[] = [testControllerName]) {
+  constructor(
+    yaml = '',
+    controllerNames: readonly string[] = [testControllerName],
+    options: Omit<GraphOptions, 'controllerNames'> = {},
+  ) {
     const { scheduler } = this
     this.sources = createSources(scheduler)
-    this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames) })
+    this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames), ...options })
     this.programming = scheduler.source('PortProgramming')
     this.statuses = createStatuses(scheduler, this.graph, this.programming, {
       controllerName: controllerNames[0] ?? '',
-      features: ['HTTPRoute', 'Gateway'],
+      bundle: this.bundle,
     })
     this.apply(yaml)
   }

@@ -26,6 +26,7 @@ export interface StaticRequest {
   readonly host?: string
   readonly method?: string
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
+  readonly body?: string
 }
 
 /** The resources that objects lead to, with every port of every Gateway bound to a free port of 127.0.0.1. */
@@ -114,21 +115,25 @@ export class StaticEnvoy {
   send(
     port: number,
     path: string,
-    { host = 'localhost', method = 'GET', headers = {} }: StaticRequest = {},
+    { host = 'localhost', method = 'GET', headers = {}, body }: StaticRequest = {},
   ): Promise<StaticAnswer> {
     const options = {
       port: this.#ports.get(`port-${port}`),
       host: '127.0.0.1',
       path,
       method,
-      headers: { ...headers, host } as Record<string, string>,
+      headers: {
+        ...headers,
+        host,
+        ...(body !== undefined && { 'content-length': String(Buffer.byteLength(body)) }),
+      } as Record<string, string>,
       agent: this.#agent,
     }
     return new Promise((resolve, reject) => {
       const outgoing = request(options, (response) => {
-        let body = ''
+        let received = ''
         response.on('data', (data: Buffer) => {
-          body += data.toString()
+          received += data.toString()
         })
         response.on('error', reject)
         response.on('end', () =>
@@ -136,15 +141,15 @@ export class StaticEnvoy {
             status: response.statusCode ?? 0,
             headers: response.headers,
             location: response.headers.location,
-            body,
+            body: received,
             get echo() {
-              return JSON.parse(body) as EchoAnswer
+              return JSON.parse(received) as EchoAnswer
             },
           }),
         )
       })
       outgoing.on('error', reject)
-      outgoing.end()
+      outgoing.end(body)
     })
   }
 

@@ -3,7 +3,11 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Statuses } from '../../status/statuses.ts'
 import type { JsonObject } from './json.ts'
 import { findPatience } from './status-patience.ts'
+<<<<<<< HEAD
+import { gatewayClassShape, gatewayShape, listenerSetShape, routeShape, type StatusShape } from './status-shape.ts'
+=======
 import { gatewayClassShape, gatewayShape, policyShape, routeShape, type StatusShape } from './status-shape.ts'
+>>>>>>> w/l4
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
@@ -35,7 +39,7 @@ export function listStatusKinds({
   return [
     { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
     { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
-    { kind: 'ListenerSet', shape: gatewayShape, desired: listenerSets, isPaced: true },
+    { kind: 'ListenerSet', shape: listenerSetShape, desired: listenerSets, isPaced: true, patience: findPatience },
     ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
     { kind: 'BackendTLSPolicy', shape: policyShape, desired: policies.backendTLSPolicies, isPaced: true },
   ]
