@@ -38,19 +38,11 @@ export const features: readonly Feature[] = [
     ['StaticAddresses', 'claimed'],
     ['HTTPListenerIsolation', 'claimed'],
     ['HTTPSListenerDetectMisdirectedRequests', 'claimed'],
-<<<<<<< HEAD
     ['Infrastructure', 'claimed'],
     ['AddressEmpty', 'claimed'],
-    ['BackendClientCertificate'],
-    ['FrontendClientCertificateValidation'],
-    ['FrontendClientCertificateValidationInsecureFallback'],
-=======
-    ['Infrastructure'],
-    ['AddressEmpty'],
     ['BackendClientCertificate', 'claimed'],
     ['FrontendClientCertificateValidation', 'claimed'],
     ['FrontendClientCertificateValidationInsecureFallback', 'claimed'],
->>>>>>> w/l4
     ['RouteHostnameIntersectionPrecedence', 'claimed'],
     ['AddressRoutability', undefined, 'experimental'],
     ['AddressRoutabilityCluster', undefined, 'experimental'],

@@ -2,11 +2,8 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { Backend } from '../gatewayapi/objects/backend.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
-<<<<<<< HEAD
-import { isLocalHost } from './local-address.ts'
-=======
 import { type BackendTls, findPolicy, type PoliciesByTarget, targetKey } from './backend-tls-policy.ts'
->>>>>>> w/l4
+import { isLocalHost } from './local-address.ts'
 import type { Problem } from './problem.ts'
 
 /** API group of the kind Backend. */
@@ -115,12 +112,9 @@ export interface BackendContext {
   readonly reads: Reads
   readonly services: Collection<NamespacedName, Service>
   readonly backends: Collection<NamespacedName, Backend>
-<<<<<<< HEAD
   /** Whether Backends may lead to the machine of the proxy: loopback and link-local addresses, Unix sockets. */
   readonly allowsLocal: boolean
-=======
   readonly policies: PoliciesByTarget
->>>>>>> w/l4
 }
 
 /** Looks up what a backendRef names. */
@@ -199,17 +193,8 @@ function resolveService(key: BackendKey, target: BackendTarget, context: Backend
   return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
 }
 
-<<<<<<< HEAD
-function resolveBackendObject(
-  key: BackendKey,
-  target: BackendTarget,
-  { reads, backends, allowsLocal }: BackendContext,
-): BackendNode {
-  const backend = reads.get(backends, namespacedName(target.namespace, target.name))
-=======
 function resolveBackendObject(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
   const backend = context.reads.get(context.backends, namespacedName(target.namespace, target.name))
->>>>>>> w/l4
   if (!backend) return unresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
   const tls = resolveTls(target, '', context)
   const asksForTls = (backend.spec.appProtocols ?? []).some((p) => tlsProtocols.includes(p))
@@ -225,7 +210,7 @@ function resolveBackendObject(key: BackendKey, target: BackendTarget, context: B
     else if (endpoint.unix) fixed.push({ type: 'unix', path: endpoint.unix.path })
     else if (endpoint.fqdn) names.push({ hostname: endpoint.fqdn.hostname, port: endpoint.fqdn.port })
   }
-  const own = allowsLocal ? undefined : findLocal(fixed, names)
+  const own = context.allowsLocal ? undefined : findLocal(fixed, names)
   if (own !== undefined) {
     const message = `Backend "${target.name}" leads to ${own} on the machine of the proxy, which is refused: use another address`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)

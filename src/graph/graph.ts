@@ -149,16 +149,13 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
   )
   const policiesByTarget = scheduler.index('BackendTLSPolicyNodes by target', backendTLSPolicies, targetKeysOf)
   const resolve = (key: BackendKey, reads: Reads) =>
-<<<<<<< HEAD
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends, allowsLocal })
-=======
     resolveBackend(key, {
       reads,
       services: sources.services,
       backends: sources.backends,
       policies: policiesByTarget,
+      allowsLocal,
     })
->>>>>>> w/l4
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(

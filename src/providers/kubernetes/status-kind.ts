@@ -3,11 +3,14 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Statuses } from '../../status/statuses.ts'
 import type { JsonObject } from './json.ts'
 import { findPatience } from './status-patience.ts'
-<<<<<<< HEAD
-import { gatewayClassShape, gatewayShape, listenerSetShape, routeShape, type StatusShape } from './status-shape.ts'
-=======
-import { gatewayClassShape, gatewayShape, policyShape, routeShape, type StatusShape } from './status-shape.ts'
->>>>>>> w/l4
+import {
+  gatewayClassShape,
+  gatewayShape,
+  listenerSetShape,
+  policyShape,
+  routeShape,
+  type StatusShape,
+} from './status-shape.ts'
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
