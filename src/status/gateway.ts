@@ -1,5 +1,6 @@
 import { type InstalledApi, ownApi } from '../gatewayapi/features.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { allowsInsecureFallback } from '../graph/client-validation.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayAddress, GatewayBinding, MissingAddress } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
@@ -27,6 +28,17 @@ const gatewayRules: readonly ConditionRule[] = [
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
     rank: ['Invalid', 'AddressNotUsable', 'AddressNotAssigned', 'NoResources', 'Pending'],
+  },
+  {
+    type: 'ResolvedRefs',
+    success: { status: 'True', reason: 'ResolvedRefs', message: 'All references are resolved' },
+    rank: ['RefNotPermitted', 'InvalidClientCertificateRef', 'ListenersNotResolved'],
+  },
+  {
+    type: 'InsecureFrontendValidationMode',
+    success: { status: 'False', reason: 'Secure', message: '' },
+    rank: ['ConfigurationChanged'],
+    optional: true,
   },
 ]
 
@@ -58,6 +70,8 @@ export function deriveGatewayStatus(
     ...node.problems,
     ...(binding?.problems ?? []),
     ...findGatewayProblems(node.key, listeners, ofSets, binding),
+    ...findReferenceProblems(listeners),
+    ...findFallback(node),
   ]
   const rules = binding?.assignment ? [...gatewayRules, addressesRule] : gatewayRules
   const conditions = buildConditions(rules, problems, generation, true)
@@ -137,6 +151,20 @@ function listAddresses(
     value,
     ...(hasField && { routability }),
   }))
+}
+
+/** A summary of what stands on the listeners. */
+function findReferenceProblems(listeners: readonly ListenerStatus[]): Problem[] {
+  const bad = listeners.filter((l) => !isTrue(l, 'ResolvedRefs')).map((l) => `listener "${l.name}"`)
+  if (bad.length === 0) return []
+  return [{ on: 'ResolvedRefs', reason: 'ListenersNotResolved', message: `see the conditions of ${bad.join(', ')}` }]
+}
+
+function findFallback({ source }: GatewayNode): Problem[] {
+  if (!allowsInsecureFallback(source)) return []
+  const message = 'clients without a good certificate are let in: only backends can tell them apart'
+  const path = 'spec.tls.frontend'
+  return [{ on: 'InsecureFrontendValidationMode', reason: 'ConfigurationChanged', message, path }]
 }
 
 /** Some bad listeners among good ones leave the Gateway accepted, and the reason says so. */

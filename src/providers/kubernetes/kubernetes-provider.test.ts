@@ -434,6 +434,27 @@ describe('A kind', () => {
     expect(bed.objects.size).toBe(0)
   })
 
+  test('is tried in its newest version where nobody may ask what is served', async () => {
+    const bed = await start({
+      before(api) {
+        putGateway(api, 'web')
+        api.remove('Backend')
+        for (const path of [
+          'gateway.networking.k8s.io/v1',
+          'gateway.networking.k8s.io/v1beta1',
+          'gateway.envoyproxy.io/v1alpha1',
+        ])
+          api.faults.always({ resource: `/apis/${path}` }, { status: 403 })
+      },
+    })
+    await pass(bed.clock, 11_000)
+    expect(bed.isSynced).toBe(true)
+    expect(bed.provider.status().kinds).toMatchObject({
+      Gateway: { state: 'synced', objects: 1, version: 'v1' },
+      Backend: { state: 'absent', objects: 0 },
+    })
+  })
+
   test('that loses its right keeps its objects, and the others go on', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'a') })
     bed.api.faults.always({ resource: 'gateways' }, { status: 403, reason: 'Forbidden' })

@@ -4,7 +4,7 @@ import { ApiError, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
 import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { metadataOf, type RawObject, readPage } from './raw-object.ts'
+import { metadataOf, parseEvent, type RawObject, readPage } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -80,6 +80,11 @@ export class Reflector {
     this.#pageSize = pageSize
     const onState = (state: ReflectorState) => sink.onState(state)
     this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
+  }
+
+  /** For people, e.g. "HTTPRoute". */
+  get kind(): string {
+    return this.#options.kind
   }
 
   get state(): ReflectorState {
