@@ -1,16 +1,26 @@
-import type { GatewayBinding } from '../../graph/gateway-binding.ts'
+import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import {
   type AddressRequest,
   assignAddresses,
   buildAddress,
   describeAssignment,
   explainImpossible,
-} from '../../infrastructure/address-request.ts'
-import type { AddressPlan } from './address-plan.ts'
+} from './address-request.ts'
+
+/** What has been found on this machine for a Gateway. */
+export interface LocalPlan {
+  readonly address: string
+  /** The machine has no such address. */
+  readonly isMissing: boolean
+  /** Listener port to bound port. */
+  readonly bound: ReadonlyMap<number, number>
+  /** Listener port to why it cannot be bound. */
+  readonly problems: ReadonlyMap<number, string>
+}
 
 /** Where a Gateway listens on this machine: at one address, which no cluster has a part in. */
 export function deriveLocalBinding(
-  { address, isMissing, bound, problems }: AddressPlan,
+  { address, isMissing, bound, problems }: LocalPlan,
   requests: readonly AddressRequest[],
 ): GatewayBinding {
   const own = { ...buildAddress(address), routability: '', holder: address, forAny: 'default' } as const

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { GatewaySpecAddress } from '../../gatewayapi/objects/gateway.ts'
-import { listAddressRequests } from '../../infrastructure/address-request.ts'
+import type { GatewaySpecAddress } from '../gatewayapi/objects/gateway.ts'
+import { listAddressRequests } from './address-request.ts'
 import { deriveLocalBinding } from './local-binding.ts'
 
 const plan = {
