@@ -272,8 +272,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
 
 /** Who and where this replica is, from its options, its environment, and the service account of its pod. */
 async function findOwnPlace({ namespace, identity }: Pick<ClusterOptions, 'namespace' | 'identity'>) {
-  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   const podName = process.env['POD_NAME'] ?? hostname()
+  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   return {
     namespace: namespace ?? process.env['POD_NAMESPACE'] ?? (mounted.trim() || 'gatewright-system'),
     podName,

@@ -41,7 +41,7 @@ const newerLimit = 1_000
 const [firstRetry, longestRetry] = [200, 10_000]
 /** More than this the server cannot have meant. */
 const longestRetryAfter = 60_000
-const deniedPause = 30_000
+const deniedPause = 10_000
 const refusedPause = 300_000
 
 /**
