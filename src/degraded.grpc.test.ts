@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { ClusterBed, type Replica } from './testing/cluster-bed.ts'
 import type { ClusterProxy } from './testing/cluster-proxy.ts'
 import type { FakeVerb } from './testing/fake-api-faults.ts'
@@ -7,6 +7,9 @@ import type { FakeVerb } from './testing/fake-api-faults.ts'
  * What is missing, one thing at a time: a CRD, or a right. Everything else goes on, the log names it once, /metrics
  * shows it, and when it comes back nobody has to restart anything.
  */
+
+/** For what the machine needs beside the time of the cluster. */
+const soon = { timeout: 10_000, interval: 10 }
 
 /** What a cluster is for, and how to see that it does it. */
 const purposes = {
@@ -52,10 +55,11 @@ async function run({ remove, told, metric, lost = [], prepare, works, watchList 
     prepare?.(bed)
     const giveBack = remove(bed)
     const scene: Scene = { bed, replica: await start(bed) }
-    await live(scene, 30_000)
+    await live(scene, 20_000)
     const all = Object.keys(purposes) as Purpose[]
     const working = () => all.filter((purpose) => purposes[purpose](scene))
-    expect(working()).toEqual(all.filter((purpose) => !lost.includes(purpose)))
+    const left = all.filter((purpose) => !lost.includes(purpose))
+    await vi.waitFor(() => expect(working()).toEqual(left), soon)
     expect(works?.(scene) ?? false).toBe(false)
     const { replica } = scene
     expect(replica.told(...told).map(({ message, fields }) => ({ message, fields }))).toHaveLength(1)
@@ -64,7 +68,7 @@ async function run({ remove, told, metric, lost = [], prepare, works, watchList 
 
     giveBack()
     await live(scene, 15_000)
-    expect(working()).toEqual(all)
+    await vi.waitFor(() => expect(working()).toEqual(all), soon)
     expect(works?.(scene) ?? true).toBe(true)
   } finally {
     await bed.stop()
@@ -178,7 +182,8 @@ describe.concurrent('The right to list and watch', () => {
   ]
   const cases: Case[] = [
     ...kinds.flatMap(([kind, plural, lost = []]) =>
-      [true, false].map((watchList) => ({
+      // A server without WatchList is asked by lists.
+      (['HTTPRoute', 'Service'].includes(kind) ? [true, false] : [true]).map((watchList) => ({
         title: `${plural}${watchList ? '' : ', from a server without WatchList'}`,
         remove: missing(plural, watchList ? ['list', 'watch'] : ['list']),
         told: [`no right to read ${kind}.`],
@@ -369,8 +374,7 @@ describe.concurrent('The right to delete', () => {
       putAutoscaled(bed)
       const replica = await start(bed)
       const made = () => infrastructureKinds.filter((k) => bed.server.get(k, 'shop', 'gw-gatewright') !== undefined)
-      await live({ bed, replica }, 3_000)
-      expect(made()).toEqual(infrastructureKinds)
+      await vi.waitFor(() => expect(made()).toEqual(infrastructureKinds), soon)
       const giveBack = missing(plural, ['delete'])(bed)
       bed.putGateway('gw', { gatewayClassName: 'foreign' })
       await bed.clock.leap(20_000)

@@ -131,7 +131,7 @@ describe('The end', () => {
     await replica.stop()
     expect(bed.clock.now() - started).toBeLessThan(2_000)
     expect(lease().holderIdentity).toBe('')
-    expect(proxy.isConnected).toBe(false)
+    await vi.waitFor(() => expect(proxy.isConnected).toBe(false), soon)
     proxy.close()
     await bed.server.close()
     await vi.waitFor(() => expect(handles()).toEqual(before), soon)

@@ -237,7 +237,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isListening = true
   })
   // Without the authority nobody can connect, but statuses are written all the same.
-  await Promise.race([listening, new Promise<void>((resolve) => clock.after(patience, resolve))])
+  const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
+  const cancelWait = clock.after(patience, endWait)
+  await Promise.race([listening, waited]).finally(cancelWait)
   listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     if (isStopped) return
