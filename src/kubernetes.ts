@@ -38,6 +38,7 @@ import {
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
+import { listProxyStatuses } from './xds/proxy-status.ts'
 
 export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
   readonly logger: Logger
@@ -225,6 +226,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       }),
     ],
     collections: scheduler,
+    proxies: () => listProxyStatuses(xds.streams, { monotonic: clock.now(), date: Date.now() }),
     logger,
   })
   logger.info('Serving health and metrics', { address: await admin.listen() })

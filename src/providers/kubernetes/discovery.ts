@@ -40,7 +40,7 @@ const timing = {
   /** Between two looks, when nobody tells. */
   unwatched: 10_000,
   /** After looks that failed. */
-  failed: { base: 500, max: 8000 } satisfies BackoffRange,
+  failed: { base: 500, max: 4000 } satisfies BackoffRange,
   /** After a CRD came or went: it takes the server some moments to serve it. */
   eager: [100, 500, 1000, 2000, 4000, 8000],
   /** That a kind or its newest version is gone is believed when it is still so after a while. */

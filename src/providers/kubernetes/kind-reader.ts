@@ -47,6 +47,8 @@ export interface KindReaderOptions {
   readonly targets: readonly ReaderTarget[]
   /** {@link KindReader.isSettled} may be another. */
   readonly onChange: () => void
+  /** The API server answers again after it could not be reached. */
+  readonly onRecovery: () => void
   /** The API server says that it does not know the kind, although it should. */
   readonly onAbsent: () => void
 }
@@ -112,6 +114,11 @@ export class KindReader {
     this.#parts = this.#options.targets.map((target, index) => this.#startPart(target, resource, this.#known[index]))
   }
 
+  /** The API server answers others again. */
+  nudge(): void {
+    for (const { reflector } of this.#parts) reflector.nudge()
+  }
+
   /** Puts an object that nobody has to read; what is read overrules it. */
   imply(key: NamespacedName, object: RawObject): void {
     this.#cache.put(key, object, true)
@@ -172,8 +179,9 @@ export class KindReader {
   }
 
   #noticeState(part: Part, state: ReflectorState): void {
-    const { clock, onChange, onAbsent } = this.#options
+    const { clock, onChange, onAbsent, onRecovery } = this.#options
     if (state === 'absent') onAbsent()
+    if (state === 'synced') onRecovery()
     if (state === 'forbidden' || state === 'absent') {
       part.refusedAt ??= clock.now()
       part.cancelGrace()

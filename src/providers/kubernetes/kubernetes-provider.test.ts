@@ -4,6 +4,7 @@ import type { KindName, KubernetesObject } from '../../gatewayapi/kinds.ts'
 import { FakeApi } from '../../testing/fake-api.ts'
 import { FakeApiClient } from '../../testing/fake-api-client.ts'
 import { pass, settle } from '../../testing/fake-api-time.ts'
+import { createRandom } from '../../testing/seeded-random.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import type { ObjectChange } from '../object-sink.ts'
 import { KubernetesProvider, type KubernetesProviderOptions } from './kubernetes-provider.ts'
@@ -433,6 +434,27 @@ describe('A kind', () => {
     expect(bed.objects.size).toBe(0)
   })
 
+  test('is tried in its newest version where nobody may ask what is served', async () => {
+    const bed = await start({
+      before(api) {
+        putGateway(api, 'web')
+        api.remove('Backend')
+        for (const path of [
+          'gateway.networking.k8s.io/v1',
+          'gateway.networking.k8s.io/v1beta1',
+          'gateway.envoyproxy.io/v1alpha1',
+        ])
+          api.faults.always({ resource: `/apis/${path}` }, { status: 403 })
+      },
+    })
+    await pass(bed.clock, 11_000)
+    expect(bed.isSynced).toBe(true)
+    expect(bed.provider.status().kinds).toMatchObject({
+      Gateway: { state: 'synced', objects: 1, version: 'v1' },
+      Backend: { state: 'absent', objects: 0 },
+    })
+  })
+
   test('that loses its right keeps its objects, and the others go on', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'a') })
     bed.api.faults.always({ resource: 'gateways' }, { status: 403, reason: 'Forbidden' })
@@ -484,6 +506,25 @@ describe('With watchNamespaces', () => {
     expect({ ...bed.objects.get('Namespace /shop')?.metadata.labels }).toEqual({ team: 'a' })
   })
 })
+
+test.each([1, 2, 3, 4, 5])(
+  'After an outage of ten minutes all kinds are watched again within 5 s (%i)',
+  async (seed) => {
+    const bed = await start({ random: createRandom(seed), before: (api) => putGateway(api, 'a') })
+    const heal = bed.api.faults.always({}, 'reset')
+    bed.api.breakWatches('reset')
+    await pass(bed.clock, 600_000, 500)
+    putGateway(bed.api, 'b')
+    bed.api.delete('Gateway', 'shop', 'a')
+    expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
+    expect(bed.provider.status().kinds.Gateway?.state).toBe('failing')
+    heal()
+    await pass(bed.clock, 5000)
+    expect([...bed.objects.keys()]).toEqual(['Gateway shop/b'])
+    for (const { state, blindSince } of Object.values(bed.provider.status().kinds))
+      expect({ state, blindSince }).toEqual({ state: 'synced', blindSince: undefined })
+  },
+)
 
 test('After stop nothing is under way', async () => {
   const bed = await start({ before: (api) => putGateway(api, 'a') })

@@ -76,6 +76,9 @@ export class KubernetesProvider {
         batch: this.#batch,
         targets: this.#listTargets(kind),
         onChange: () => this.#checkSynced(),
+        onRecovery: () => {
+          for (const other of this.#readers.values()) other.nudge()
+        },
         // A kind that is said to be unknown may have lost its CRD.
         onAbsent: () => this.#discovery.refresh(),
       })
