@@ -89,7 +89,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
     allowsLocalBackends: options.allowLocalBackends,
   })
-  const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
+  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
@@ -134,6 +134,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
+    ...(services && { plans: services.plans }),
     owned,
     applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },

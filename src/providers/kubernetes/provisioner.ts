@@ -2,11 +2,13 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { requestPath } from '../../infrastructure/address-request.ts'
 import type { Applier, InfrastructureProblem } from '../../infrastructure/applier.ts'
 import type { InfrastructureOptions } from '../../infrastructure/infrastructure-options.ts'
 import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
+import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
 import { ApiError } from './api-client.ts'
 import { type BackoffRange, chooseBackoff } from './backoff.ts'
 import type { LiveObject } from './live-object.ts'
@@ -22,6 +24,8 @@ export interface TrustBundle {
 
 export interface ProvisionerOptions {
   readonly fleets: Collection<NamespacedName, ProxyFleet>
+  /** The Services that each of them is to have; unless given, as if there were none yet. */
+  readonly plans?: Collection<NamespacedName, readonly ServicePlan[]>
   readonly owned: OwnedObjects
   readonly applier: Applier
   readonly trust: TrustBundle
@@ -98,7 +102,7 @@ export class Provisioner {
   start(): void {
     if (this.#isActive) return
     this.#isActive = true
-    const { fleets, owned, trust } = this.#options
+    const { fleets, plans, owned, trust } = this.#options
     const touchAll = () => {
       for (const gateway of new Set([...[...fleets.entries()].map(([key]) => key), ...owned.gateways()]))
         this.touch(gateway)
@@ -107,6 +111,9 @@ export class Provisioner {
       fleets.subscribe((changes) => {
         for (const { key } of changes) this.touch(key)
       }),
+      plans?.subscribe((changes) => {
+        for (const { key } of changes) this.touch(key)
+      }) ?? (() => {}),
       owned.subscribe((gateway) => this.touch(gateway)),
       trust.subscribe(touchAll),
     )
@@ -190,7 +197,7 @@ export class Provisioner {
 
   /** @returns what somebody has to put right */
   async #reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
-    const { fleets, owned, applier, trust, options, ownershipOf } = this.#options
+    const { fleets, plans, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
     // What is made for a Gateway that is being deleted would only be in its way.
     if (fleet?.isHeld || fleet?.isDeleting) return []
@@ -202,7 +209,8 @@ export class Provisioner {
     }
     const trustBundle = trust.current()
     if (trustBundle === undefined) return []
-    const manifests = renderInfrastructure({ fleet, options, trustBundle })
+    const services = plans?.get(gateway) ?? planServices(fleet, [])
+    const manifests = renderInfrastructure({ fleet, options, trustBundle }, services)
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
     const problems: InfrastructureProblem[] = []
@@ -210,11 +218,11 @@ export class Provisioner {
       if (!this.#isActive) return problems
       const result = await applier.apply(manifest, onlyCreate)
       if (result.state !== 'refused') continue
-      problems.push({ on: 'Programmed', reason: 'Invalid', message: result.message })
+      problems.push(describeRefusal(manifest, result.message, services))
       // Pods must not run as somebody else, or with somebody else's configuration.
       if (neededByPods.includes(manifest.kind)) return problems
     }
-    if (!onlyCreate && problems.length === 0) await this.#removeSurplus(fleet, manifests)
+    if (!onlyCreate && problems.every(isAboutAddress)) await this.#removeSurplus(fleet, manifests)
     return problems
   }
 
@@ -255,3 +263,21 @@ export class Provisioner {
 }
 
 const neededByPods: readonly InfrastructureKind[] = ['ServiceAccount', 'ConfigMap']
+
+/** Without a Service for one address, others may still do; without anything else the Gateway is not whole. */
+function describeRefusal(
+  { kind, metadata }: Manifest,
+  message: string,
+  [, ...further]: readonly ServicePlan[],
+): InfrastructureProblem {
+  const plan = kind === 'Service' ? further.find(({ name }) => name === metadata.name) : undefined
+  if (!plan) return { on: 'Programmed', reason: 'Invalid', message }
+  const path = plan.request ? { path: requestPath(plan.request) } : {}
+  return { on: addressesAssigned, reason: 'NotAssigned', message, ...path }
+}
+
+const addressesAssigned = 'AddressesAssigned'
+
+function isAboutAddress({ on }: InfrastructureProblem): boolean {
+  return on === addressesAssigned
+}
