@@ -240,7 +240,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isListening = true
   })
   // Without the authority nobody can connect, but statuses are written all the same.
-  await Promise.race([listening, new Promise<void>((resolve) => clock.after(patience, resolve))])
+  const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
+  const cancelWait = clock.after(patience, endWait)
+  await Promise.race([listening, waited]).finally(cancelWait)
   listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     if (isStopped) return
@@ -275,8 +277,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
 
 /** Who and where this replica is, from its options, its environment, and the service account of its pod. */
 async function findOwnPlace({ namespace, identity }: Pick<ClusterOptions, 'namespace' | 'identity'>) {
-  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   const podName = process.env['POD_NAME'] ?? hostname()
+  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   return {
     namespace: namespace ?? process.env['POD_NAMESPACE'] ?? (mounted.trim() || 'gatewright-system'),
     podName,

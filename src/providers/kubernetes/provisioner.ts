@@ -11,6 +11,7 @@ import { renderInfrastructure } from '../../infrastructure/render-infrastructure
 import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
 import { ApiError } from './api-client.ts'
 import { type BackoffRange, chooseBackoff } from './backoff.ts'
+import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
 
 /** Certificates (PEM) that proxies trust the control plane by. */
@@ -51,8 +52,14 @@ export interface ProvisionerCounters {
 
 /** Milliseconds. */
 const backoff: BackoffRange = { base: 1000, max: 60_000 }
-/** Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds. */
-const refusedPause = 30_000
+/** The same where a right is missing: who gives it waits for us. */
+const rightBackoff: BackoffRange = { base: 1000, max: 10_000 }
+/**
+ * Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds, and more
+ * for each Gateway that is in such trouble, so that many do not keep the API server busy.
+ */
+const refusedPause = 10_000
+const refusedPauseEach = 50
 
 /** Gateways that are worked on at the same time. */
 const maxRunning = 4
@@ -169,7 +176,7 @@ export class Provisioner {
       const problems = await this.#reconcile(gateway)
       work.failures = 0
       this.#report(gateway, problems)
-      if (problems.length > 0) pause = this.#spread(refusedPause)
+      if (problems.length > 0) pause = this.#spread(refusedPause + refusedPauseEach * this.#troubled.size)
     } catch (error) {
       this.counters.failures++
       work.failures++
@@ -196,7 +203,7 @@ export class Provisioner {
     if (fleet?.isHeld || fleet?.isDeleting) return []
     if (!fleet) {
       // Objects of a Gateway that is gone are the garbage collector's.
-      if (ownershipOf(gateway) === 'foreign') await this.#removeAll(gateway)
+      if (ownershipOf(gateway) === 'foreign') await this.#removeEach(owned.ofGateway(gateway))
       if (owned.ofGateway(gateway).length === 0) applier.forget(gateway)
       return []
     }
@@ -222,15 +229,19 @@ export class Provisioner {
   /** What was made for the Gateway earlier and is not wanted now: other parameters, another class of ours. */
   async #removeSurplus({ key, uid }: ProxyFleet, manifests: readonly Manifest[]): Promise<void> {
     const wanted = new Set(manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`))
-    for (const object of this.#options.owned.ofGateway(key)) {
-      const isSurplus = object.owner?.uid === uid && !wanted.has(`${object.kind} ${object.key}`)
-      if (isSurplus && !object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
-    }
+    const surplus = this.#options.owned.ofGateway(key).filter((object) => {
+      return object.owner?.uid === uid && !wanted.has(`${object.kind} ${object.key}`)
+    })
+    await this.#removeEach(surplus)
   }
 
-  async #removeAll(gateway: NamespacedName): Promise<void> {
-    for (const object of this.#options.owned.ofGateway(gateway))
-      if (!object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
+  /** One that cannot be deleted does not keep the others. @throws the first error */
+  async #removeEach(objects: readonly LiveObject[]): Promise<void> {
+    const errors: unknown[] = []
+    for (const object of objects)
+      if (!object.isDeleting && this.#isActive)
+        await this.#options.applier.remove(object).catch((error: unknown) => errors.push(error))
+    if (errors.length > 0) throw errors[0]
   }
 
   #report(gateway: NamespacedName, problems: readonly InfrastructureProblem[]): void {
@@ -241,7 +252,8 @@ export class Provisioner {
 
   #chooseBackoff(failures: number, error: unknown): number {
     const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    return Math.max(chooseBackoff(failures, backoff, this.#random), Math.min(asked, backoff.max))
+    const range = error instanceof ApiError && error.status === 403 ? rightBackoff : backoff
+    return Math.max(chooseBackoff(failures, range, this.#random), Math.min(asked, backoff.max))
   }
 
   /** Somewhere in the second half, so that those who failed together do not come back together. */
