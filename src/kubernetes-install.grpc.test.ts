@@ -14,13 +14,14 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   bed.install()
   bed.putClass('foreign', 'example.com/other')
   const replica = await bed.startReplica()
-  await vi.waitFor(() => expect(bed.server.get('Service', 'shop', 'gw-gatewright')).toBeDefined(), soon)
+  await vi.waitFor(() => expect(bed.server.get('Deployment', 'shop', 'gw-gatewright')).toBeDefined(), soon)
   expect(await replica.isReady()).toBe(true)
   const proxy = bed.connectProxy(replica)
   await vi.waitFor(() => expect(proxy.text('route')).toContain('web.example.com'), soon)
   await vi.waitFor(() => expect(proxy.text('endpoint')).toContain('10.1.0.1'), soon)
   expect(proxy.names('listener')).toHaveLength(1)
-  expect(bed.condition('Gateway', 'gw', 'Programmed')).not.toBe('True Programmed')
+  await bed.clock.leap(2_000)
+  expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('False AddressNotAssigned')
   bed.assignAddress()
   await vi.waitFor(() => expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), soon)
   expect(bed.server.get('Gateway', 'shop', 'gw')?.status).toMatchObject({
@@ -32,7 +33,7 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   expect(bed.condition('HTTPRoute', 'web', 'ResolvedRefs')).toBe('True ResolvedRefs')
   expect(bed.server.get('GatewayClass', '', 'foreign')?.status).toBeUndefined()
   await bed.clock.leap(5_000)
-  // One status without an address, one with it.
+  // The status of the Gateway: before a proxy has it, without an address, with it.
   expect(bed.writes()).toEqual([
     'create secrets',
     'patch configmaps gw-gatewright',
@@ -42,53 +43,65 @@ test('An install comes up as a whole, writes each thing once, and is silent when
     'update gatewayclasses/status gatewright',
     'update gateways/status gw',
     'update gateways/status gw',
+    'update gateways/status gw',
     'update httproutes/status web',
   ])
 
   bed.server.requests.reset()
-  const before = await countWork()
+  const idle = await countWork()
   await bed.clock.leap(120_000)
-  // The echo of a status, a label of nobody's, and whatever is not ours.
+  // The echo of a status, a note of nobody's, and kinds of Secrets and Pods that nobody refers to.
   const touched = bed.server.get('HTTPRoute', 'shop', 'web')
   if (touched) bed.server.put({ ...touched, metadata: { ...touched.metadata, annotations: { note: 'x' } } })
-  bed.putClass('foreign-2', 'example.com/other')
-  bed.putGateway('theirs', { gatewayClassName: 'foreign' })
   bed.server.put({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'shop', name: 'db' }, type: 'Opaque' })
   bed.server.put({ apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'shop', name: 'db-1' }, spec: {} })
-  await sleep(100)
-  await bed.clock.leap(1_000)
+  await settle()
+  expect(await countWork()).toEqual(idle)
+  // Of what is another controller's, only this is found out.
+  bed.putClass('foreign-2', 'example.com/other')
+  bed.putGateway('theirs', { gatewayClassName: 'foreign' })
+  await settle()
+  const foreign = await countWork()
+  expect(foreign).toEqual({
+    ...idle,
+    GatewayClassNode: Number(idle['GatewayClassNode']) + 1,
+    GatewayNode: Number(idle['GatewayNode']) + 1,
+  })
   expect(bed.writes()).toEqual([])
-  const after = await countWork()
-  expect(after.bytes).toBe(before.bytes)
-  console.log(Object.fromEntries([...after.computed].filter(([name, count]) => count !== before.computed.get(name))))
   expect(proxy.isConnected).toBe(true)
   expect(replica.told('error')).toEqual([])
 
-  async function countWork() {
+  async function settle() {
+    await sleep(100)
+    await bed.clock.leap(1_000)
+  }
+
+  /** Computations by collection, and bytes sent. */
+  async function countWork(): Promise<Record<string, number | undefined>> {
     const metrics = await replica.metrics()
-    const computed = [...metrics].filter(([name]) => name.startsWith('gatewright_collections_computations_total'))
-    return { bytes: metrics.get('gatewright_xds_sent_bytes_total'), computed: new Map(computed) }
+    const computed = [...metrics].flatMap(([sample, value]) => {
+      const [, name] = /^gatewright_collections_computations_total\{collection="(.*)"\}$/.exec(sample) ?? []
+      return name === undefined ? [] : [[name, value] as const]
+    })
+    return { bytes: metrics.get('gatewright_xds_sent_bytes_total'), ...Object.fromEntries(computed) }
   }
 })
 
 test('A thousand routes at once: one write for each, few for the Gateway, and the right count at once', async () => {
   bed.install()
   const replica = await bed.startReplica()
-  await vi.waitFor(() => expect(bed.server.get('Service', 'shop', 'gw-gatewright')).toBeDefined(), soon)
-  const proxy = bed.connectProxy(replica)
-  bed.assignAddress()
-  await vi.waitFor(() => expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), soon)
+  const proxy = await bed.bringUp(replica)
   bed.server.requests.reset()
   for (let i = 0; i < 1_000; i++) {
     bed.putRoute(`r${i}`)
     if (i % 50 === 49) await sleep(10)
   }
-  const start = performance.now()
-  const countRoutes = () =>
-    (bed.server.get('Gateway', 'shop', 'gw')?.status as { listeners: { attachedRoutes: number }[] }).listeners[0]
-      ?.attachedRoutes
-  await vi.waitFor(() => expect(countRoutes()).toBe(1_001), soon)
-  const late = performance.now() - start
+  const before = performance.eventLoopUtilization()
+  const listeners = [{ attachedRoutes: 1_001 }]
+  const isCounted = () => expect(bed.server.get('Gateway', 'shop', 'gw')?.status).toMatchObject({ listeners })
+  await vi.waitFor(isCounted, soon)
+  // Time in which there was work to do is that of the machine; nobody waits for longer than this beside it.
+  expect(performance.eventLoopUtilization(before).idle).toBeLessThan(1_000)
   await vi.waitFor(() => expect(bed.condition('HTTPRoute', 'r999', 'Accepted')).toBe('True Accepted'), soon)
   await vi.waitFor(() => expect(proxy.text('route')).toContain('r999.example.com'), soon)
   await bed.clock.leap(10_000)
@@ -97,5 +110,4 @@ test('A thousand routes at once: one write for each, few for the Gateway, and th
   const ofGateway = bed.server.requests.count({ verb: 'update', resource: 'gateways/status' })
   expect(ofGateway).toBeLessThanOrEqual(15)
   expect(bed.writes()).toHaveLength(1_000 + ofGateway)
-  console.log({ late, ofGateway })
 })

@@ -89,7 +89,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
     allowsLocalBackends: options.allowLocalBackends,
   })
-  const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
+  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
@@ -134,6 +134,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
+    ...(services && { plans: services.plans }),
     owned,
     applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
@@ -239,7 +240,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isListening = true
   })
   // Without the authority nobody can connect, but statuses are written all the same.
-  await Promise.race([listening, new Promise<void>((resolve) => clock.after(patience, resolve))])
+  const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
+  const cancelWait = clock.after(patience, endWait)
+  await Promise.race([listening, waited]).finally(cancelWait)
   listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     if (isStopped) return
@@ -274,8 +277,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
 
 /** Who and where this replica is, from its options, its environment, and the service account of its pod. */
 async function findOwnPlace({ namespace, identity }: Pick<ClusterOptions, 'namespace' | 'identity'>) {
-  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   const podName = process.env['POD_NAME'] ?? hostname()
+  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   return {
     namespace: namespace ?? process.env['POD_NAMESPACE'] ?? (mounted.trim() || 'gatewright-system'),
     podName,

@@ -1,10 +1,12 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect, vi } from 'vitest'
 import type { LogFields, Logger } from '../base/logger.ts'
 import type { ClusterControlPlane } from '../cli/serve.ts'
 import { serveOptions } from '../config/serve-options.ts'
 import { type ClusterOptions, startCluster } from '../kubernetes.ts'
+import { bundleOf, parseAuthority } from '../providers/kubernetes/xds-authority.ts'
 import { ClusterProxy } from './cluster-proxy.ts'
 import { FakeApiServer, type FakeApiServerOptions } from './fake-api-server.ts'
 import type { FakeObject } from './fake-api-store.ts'
@@ -19,6 +21,8 @@ export interface ClusterLog {
 
 const namespace = 'gatewright-system'
 const serverName = `gatewright.${namespace}.svc`
+/** For what takes moments, on a machine that is busy. */
+const patience = { timeout: 20_000, interval: 10 }
 const verbsOfWrites = ['create', 'update', 'patch', 'delete'] as const
 
 /** One control plane in this process. */
@@ -32,8 +36,10 @@ export class Replica {
   }
 
   async start(options: Omit<ClusterOptions, 'logger'>): Promise<void> {
-    const log = (level: ClusterLog['level']) => (message: string, fields: LogFields = {}) =>
-      void this.logs.push({ level, message, fields })
+    const log =
+      (level: ClusterLog['level']) =>
+      (message: string, fields: LogFields = {}) =>
+        void this.logs.push({ level, message, fields })
     const logger: Logger = { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
     process.env['POD_NAME'] = this.name
     const starting = startCluster({ ...options, logger, identity: this.name })
@@ -185,6 +191,16 @@ export class ClusterBed {
     })
   }
 
+  /** A Gateway with everything, from the load balancer to a proxy that has its configuration. */
+  async bringUp(replica: Replica): Promise<ClusterProxy> {
+    await vi.waitFor(() => expect(this.server.get('Deployment', 'shop', 'gw-gatewright')).toBeDefined(), patience)
+    const proxy = this.connectProxy(replica)
+    this.assignAddress()
+    await vi.waitFor(() => expect(this.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), patience)
+    await vi.waitFor(() => expect(proxy.text('endpoint')).toContain('10.1.0.1'), patience)
+    return proxy
+  }
+
   /** As a load balancer does. */
   assignAddress(gateway = 'gw', ip = '192.0.2.1'): void {
     const service = this.server.get('Service', 'shop', `${gateway}-gatewright`)
@@ -207,13 +223,11 @@ export class ClusterBed {
       })
   }
 
-  /** What pods of a Gateway trust the control plane by. */
-  trustOf(gateway = 'gw'): string {
-    const data = this.server.get('ConfigMap', 'shop', `${gateway}-gatewright`)?.['data']
-    const document = (data as Record<string, string> | undefined)?.['xds-trust.json']
-    const pem = /-----BEGIN.*-----END CERTIFICATE-----(\\n)?/s.exec(document ?? '')?.[0]
-    if (pem === undefined) throw new Error(`there is no ConfigMap of ${gateway}`)
-    return pem.replaceAll('\\n', '\n')
+  /** What pods trust the control plane by. */
+  #trust(): string {
+    const state = parseAuthority(this.server.get('Secret', namespace, 'gatewright-xds')?.['data'])
+    if (typeof state !== 'object') throw new Error('there is no authority')
+    return bundleOf(state)
   }
 
   /** A pod of a Gateway that connects to a replica. */
@@ -226,7 +240,7 @@ export class ClusterBed {
 
   reconnect(proxy: ClusterProxy, { xdsAddress }: Replica, pod = 'gw-1', gateway = 'gw'): void {
     const token = this.issuer.issue({ namespace: 'shop', serviceAccount: `${gateway}-gatewright`, pod })
-    proxy.connect({ address: xdsAddress, trust: this.trustOf(gateway), serverName, token })
+    proxy.connect({ address: xdsAddress, trust: this.#trust(), serverName, token })
   }
 
   /** Writes that were asked for since the requests were last reset, but renewals of the Lease, as "verb resource name". */

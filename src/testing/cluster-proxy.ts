@@ -19,6 +19,7 @@ export class ClusterProxy {
   readonly #proxy: SimulatedProxy
   #client: AdsClient | undefined
   #stream: AdsClientStream | undefined
+  #last: Omit<ClusterProxyOptions, 'nodeId'> | undefined
 
   constructor(nodeId: string) {
     this.#proxy = new SimulatedProxy({ variant: 'delta', nodeId, children: listChildren, nameOf: () => '' }, [
@@ -28,8 +29,10 @@ export class ClusterProxy {
   }
 
   /** Opens a stream; the one before is closed. */
-  connect({ address, trust, serverName, token }: Omit<ClusterProxyOptions, 'nodeId'>): AdsClientStream {
+  connect(options: Omit<ClusterProxyOptions, 'nodeId'>): AdsClientStream {
+    const { address, trust, serverName, token } = options
     this.close()
+    this.#last = options
     this.#client = new AdsClient(address, {
       token,
       credentials: credentials.createSsl(Buffer.from(trust)),
@@ -37,6 +40,11 @@ export class ClusterProxy {
     })
     this.#stream = this.#proxy.connect(this.#client)
     return this.#stream
+  }
+
+  /** As after a connection that broke: the same token, to the same address. */
+  reopen(): void {
+    if (this.#last) this.connect(this.#last)
   }
 
   /** Names of what it has, by type. */

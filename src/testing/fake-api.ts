@@ -164,8 +164,7 @@ export class FakeApi {
   ): void {
     const { pathname, searchParams } = url
     const forbidden = target && this.#authorize(request, target, attributes)
-    const hooked =
-      forbidden ?? this.#hooks.map((hook) => hook(request)).find((answer) => answer !== undefined)
+    const hooked = forbidden ?? this.#hooks.map((hook) => hook(request)).find((answer) => answer !== undefined)
     if (hooked) send(connection, hooked)
     else if (!target)
       send(

@@ -22,6 +22,11 @@ export class LeapClock implements Clock {
     return performance.now() + this.#leapt
   }
 
+  /** Timers that are set. */
+  get pending(): number {
+    return this.#timers.size
+  }
+
   after(milliseconds: number, run: () => void): () => void {
     const timer = { due: this.now() + milliseconds, run }
     this.#timers.add(timer)

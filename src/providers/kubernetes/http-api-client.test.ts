@@ -130,8 +130,11 @@ test('A call that is given up while the credential is still being read fails, an
   const unhandled: unknown[] = []
   const note = (reason: unknown) => void unhandled.push(reason)
   process.on('unhandledRejection', note)
-  const slow = { current: async () => (await sleep(50), { server: server.url, headers: {}, tls: {} }) }
-  const late = new HttpApiClient({ access: { ...slow, invalidate() {} } })
+  const current = async () => {
+    await sleep(50)
+    return { server: server.url, headers: {}, tls: {} }
+  }
+  const late = new HttpApiClient({ access: { current, invalidate() {} } })
   const controller = new AbortController()
   setTimeout(() => controller.abort(), 10)
   const given = failure(late.call({ method: 'GET', path: services, signal: controller.signal }))
