@@ -66,8 +66,8 @@ const pageSizes: { readonly [K in KindName]?: number } = { ConfigMap: 50, Secret
 interface Part {
   readonly target: ReaderTarget
   readonly reflector: Reflector
-  /** Since when the API server refuses to tell. */
-  refusedAt: number | undefined
+  /** Whether the API server refuses to tell, and whether that has lasted. */
+  refusal: 'none' | 'doubted' | 'believed'
   cancelGrace: () => void
 }
 
@@ -153,7 +153,7 @@ export class KindReader {
     const pageSize = pageSizes[kind]
     const part: Part = {
       target,
-      refusedAt: undefined,
+      refusal: 'none',
       cancelGrace: () => {},
       reflector: new Reflector({
         client,
@@ -179,20 +179,30 @@ export class KindReader {
   }
 
   #noticeState(part: Part, state: ReflectorState): void {
-    const { clock, onChange, onAbsent, onRecovery } = this.#options
+    const { onChange, onAbsent, onRecovery } = this.#options
     if (state === 'absent') onAbsent()
     if (state === 'synced') onRecovery()
-    if (state === 'forbidden' || state === 'absent') {
-      part.refusedAt ??= clock.now()
+    if (state === 'forbidden' || state === 'absent') this.#doubt(part)
+    else {
       part.cancelGrace()
-      part.cancelGrace = clock.after(graceOfRefusal, onChange)
-    } else part.refusedAt = undefined
+      part.refusal = 'none'
+    }
     onChange()
   }
 
-  #isPartSettled({ reflector, refusedAt }: Part): boolean {
-    if (reflector.isLoaded) return true
-    return refusedAt !== undefined && this.#options.clock.now() - refusedAt >= graceOfRefusal
+  /** The timer decides, not a look at the clock when it fires: timers of Node may be a fraction of a millisecond early. */
+  #doubt(part: Part): void {
+    if (part.refusal !== 'none') return
+    const { clock, onChange } = this.#options
+    part.refusal = 'doubted'
+    part.cancelGrace = clock.after(graceOfRefusal, () => {
+      part.refusal = 'believed'
+      onChange()
+    })
+  }
+
+  #isPartSettled({ reflector, refusal }: Part): boolean {
+    return reflector.isLoaded || refusal === 'believed'
   }
 
   #retire(): void {
