@@ -25,6 +25,8 @@ export GATEWRIGHT_E2E_CHANNEL=${GATEWRIGHT_E2E_CHANNEL:-standard}
 if ((own_cluster)); then
   envoy_image=gatewright.test/envoy:$envoy_version
   export GATEWRIGHT_E2E_NODE_IMAGE=gatewright.test/node:1
+  # An address of the load balancer's pool that a Gateway may ask for.
+  export GATEWRIGHT_E2E_USABLE_ADDRESS=${lb_cidr%.*}.222
   # The newest echo-basic that the suite names (all of them are one program here).
   GATEWRIGHT_E2E_ECHO_IMAGE=$(grep '/echo-basic:' "$cache/conformance-images-$gateway_api" 2>/dev/null | head -n 1 || true)
 else

@@ -18,6 +18,7 @@ const commands = createCommands({
   run: { start: notRun, untilSignal: notRun, writeFile: notRun },
   serve: { start: notRun, untilSignal: notRun },
   translate: notRun,
+  proxyStatus: { get: notRun, now: notRun },
   findVersions: notRun,
 })
 

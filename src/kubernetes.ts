@@ -9,13 +9,13 @@ import { createXdsMetrics } from './admin/xds-metrics.ts'
 import { systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { ClusterControlPlane } from './cli/serve.ts'
+import { createClusterMetrics } from './cluster-metrics.ts'
 import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
-import { namespacedName, splitNamespacedName } from './gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName } from './gatewayapi/object-key.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
-import { infrastructureName } from './infrastructure/names.ts'
 import { createSink } from './object-sink.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
@@ -26,6 +26,8 @@ import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
 import { Provisioner } from './providers/kubernetes/provisioner.ts'
+import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
+import { findProxyScope } from './providers/kubernetes/proxy-scope.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
@@ -36,6 +38,7 @@ import {
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
+import { listProxyStatuses } from './xds/proxy-status.ts'
 
 export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
   readonly logger: Logger
@@ -82,15 +85,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     allowsLocalBackends: options.allowLocalBackends,
   })
   const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
-  // A service account is called like everything else of its Gateway.
-  const fleetsByAccount = scheduler.index('ProxyFleets by service account', fleets, (fleet) => [
-    namespacedName(splitNamespacedName(fleet.key).namespace, infrastructureName(fleet)),
-  ])
-  const scopeOf = (ns: string, account: string) => fleetsByAccount.lookup(namespacedName(ns, account))[0]?.key
-
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
+  let isSynced = false
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
@@ -107,6 +105,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     kinds: listStatusKinds(statuses),
     resourceOf: (kind) => provider.resourceOf(kind),
     controllerName: options.controllerNames[0] ?? '',
+    isLeader: () => options.withoutElection || election.isLeader(),
     logger,
     clock,
   })
@@ -114,6 +113,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
+  const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
+    if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
+    return findProxyScope(owned, fleets, ns, account)
+  }
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -123,10 +126,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tokenAudience,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
   }
+  const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
     owned,
-    applier: new KubernetesApplier({ client: api, owned, logger }),
+    applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
     ownershipOf: (gateway) => {
@@ -142,8 +146,16 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
+  const pods = new ProxyPods({
+    client: api,
+    clock,
+    logger,
+    streams: xds.streams,
+    drain: (nodeId) => xds.drain(nodeId),
+    ...namespaces,
+  })
+
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
-  let isSynced = false
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
     if (isLeader) {
@@ -184,13 +196,26 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createProcessMetrics(),
       ...createCollectionMetrics(() => scheduler.statistics()),
       ...createXdsMetrics(xds.counters),
+      ...createClusterMetrics({
+        provider,
+        writer,
+        provisioner,
+        applier,
+        election,
+        reviewer,
+        certificate,
+        peers,
+        clock,
+      }),
     ],
     collections: scheduler,
+    proxies: () => listProxyStatuses(xds.streams, { monotonic: clock.now(), date: Date.now() }),
     logger,
   })
   logger.info('Serving health and metrics', { address: await admin.listen() })
   provider.start()
   ownedWatch.start()
+  pods.start()
   await certificate.ready
   await xds.listen(options.xdsAddress)
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
@@ -206,9 +231,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   return {
     async stop() {
       writer.close()
-      await Promise.all([provisioner.stop(), election.stop(), replicas.stop(), provider.stop()])
+      // Nothing is under way any more when the Lease is given back.
+      await provisioner.stop()
+      await election.stop()
       peers.close()
-      await ownedWatch.stop()
+      await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
       certificate.close()
       await xds.close()
       await admin.close()

@@ -51,6 +51,16 @@ const commands = createCommands({
     untilSignal,
   },
   translate: translateOffline,
+  proxyStatus: {
+    get: async (url) => {
+      const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {
+        // The reason of a failed fetch is one level down.
+        throw error instanceof Error && error.cause instanceof Error ? error.cause : error
+      })
+      return { status: answer.status, body: await answer.text() }
+    },
+    now: () => Date.now(),
+  },
   findVersions,
 })
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { RunView, Standalone } from './cli/run.ts'
-import { type ControlPlane, createServingControlPlane } from './control-plane.ts'
+import { type ControlPlane, createServingControlPlane, type ServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy, type TablePolicy } from './envoy/table-form.ts'
 import { createSink } from './object-sink.ts'
 import { FileProvider } from './providers/file/file-provider.ts'
@@ -17,6 +17,7 @@ import { LocalProxies } from './providers/local-envoy/local-proxies.ts'
 import { probeBind } from './providers/local-envoy/port-binding.ts'
 import { createRunView } from './run-view.ts'
 import { createTokenAuthenticator } from './xds/authenticator.ts'
+import { listProxyStatuses } from './xds/proxy-status.ts'
 
 export interface StandaloneOptions {
   readonly files: readonly string[]
@@ -37,6 +38,8 @@ export interface StandaloneOptions {
   readonly envoyLogger?: Logger
   /** Told about problems of files, once each. */
   readonly onFileProblem: (text: string) => void
+  /** Of the admin port; without it there is none. */
+  readonly adminAddress?: string
 }
 
 /**
@@ -107,6 +110,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     },
   })
 
+  const admin = options.adminAddress === undefined ? undefined : startAdmin(options.adminAddress, controlPlane, options)
   const listeners = new Set<() => void>()
   notifyOnChange(controlPlane, () => {
     for (const listener of listeners) listener()
@@ -117,10 +121,40 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     async stop() {
       listeners.clear()
       provider.close()
+      await (await admin)?.close()
       await proxies.stop()
       await xds.close()
       await rm(directory, { recursive: true, force: true })
     },
+  }
+}
+
+/** Nothing depends on it: a port that is taken, by another Gatewright for one, is replaced by a free one. */
+async function startAdmin(address: string, { scheduler, xds }: ServingControlPlane, { logger }: StandaloneOptions) {
+  // Envoy starts meanwhile; nobody waits for this.
+  const { createAdminServer } = await import('./admin/server.ts')
+  const { createProcessMetrics } = await import('./admin/process-metrics.ts')
+  const { createXdsMetrics } = await import('./admin/xds-metrics.ts')
+  const serve = async (at: string) => {
+    const admin = createAdminServer({
+      address: at,
+      ready: () => ({ ready: true, reasons: [] }),
+      metrics: [...createProcessMetrics(), ...createXdsMetrics(xds.counters)],
+      collections: scheduler,
+      proxies: () => listProxyStatuses(xds.streams, { monotonic: systemClock.now(), date: Date.now() }),
+      logger,
+    })
+    logger.info('Serving "gatewright proxy-status" and metrics', { address: await admin.listen() })
+    return admin
+  }
+  try {
+    return await serve(address)
+  } catch (error) {
+    logger.warn('The admin port cannot be had; another one is taken', { address, error })
+    return serve(address.replace(/\d+$/, '0')).catch((failure: unknown) => {
+      logger.error('There is no admin port', { error: failure })
+      return undefined
+    })
   }
 }
 

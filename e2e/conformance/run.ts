@@ -27,6 +27,9 @@ const { RUN: run = '', PROFILES: givenProfiles = '', DEBUG: debug = '' } = proce
 const version = process.env['GATEWRIGHT_E2E_GATEWAY_API'] ?? '1.7.0'
 const channel = process.env['GATEWRIGHT_E2E_CHANNEL'] ?? 'standard'
 const cache = process.env['GATEWRIGHT_E2E_CACHE'] ?? ''
+// For the tests of addresses that a Gateway asks for: one of the pool, and one that is for documentation (RFC 5737).
+const usableAddress = process.env['GATEWRIGHT_E2E_USABLE_ADDRESS'] ?? ''
+const unusableAddress = '203.0.113.7'
 const output = new URL('../.out/', import.meta.url).pathname
 const reports = new URL('reports/', import.meta.url).pathname
 const project = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
@@ -64,6 +67,7 @@ const status = await runSuite([
   '-contact=https://gatewright.dev',
   `-version=${project.version}`,
   '-cleanup-base-resources=false',
+  ...(usableAddress === '' ? [] : [`-usable-address=${usableAddress}`, `-unusable-address=${unusableAddress}`]),
   ...(debug === '' ? [] : ['-debug']),
 ])
 if (existsSync(reportFile)) keepReport()

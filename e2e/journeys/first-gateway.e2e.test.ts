@@ -112,8 +112,10 @@ spec:
       namespace,
     )
     address = await programmedAddress('ack-gateway', namespace)
-    const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
-    expect(deployment['status'].readyReplicas).toBeGreaterThan(0)
+    await eventually('a ready proxy', 10_000, async () => {
+      const deployment = await soleInfrastructureOf('deployment', 'ack-gateway', namespace)
+      return deployment['status'].readyReplicas > 0
+    })
     const service = await soleInfrastructureOf('service', 'ack-gateway', namespace)
     expect(service['spec']).toMatchObject({ type: 'LoadBalancer', ports: [{ port: 80, protocol: 'TCP' }] })
   })

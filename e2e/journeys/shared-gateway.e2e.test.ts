@@ -93,8 +93,10 @@ spec:
       gateways,
     )
     address = await programmedAddress('http', gateways)
-    const deployment = await soleInfrastructureOf('deployment', 'http', gateways)
-    expect(deployment['status'].readyReplicas).toBe(deployment['spec'].replicas)
+    await eventually('all proxies to be ready', 10_000, async () => {
+      const { spec, status } = await soleInfrastructureOf('deployment', 'http', gateways)
+      return status.readyReplicas === spec.replicas
+    })
     const service = await soleInfrastructureOf('service', 'http', gateways)
     expect(service['spec'].ports).toMatchObject([{ port: 8080, protocol: 'TCP' }])
   })

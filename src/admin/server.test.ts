@@ -11,6 +11,7 @@ import { namespacedName } from '../gatewayapi/object-key.ts'
 import { applyObjects, parseObjects, testControllerName } from '../testing/builders.ts'
 import { issueCertificate } from '../testing/certificates.ts'
 import { XdsCounters } from '../xds/counters.ts'
+import type { ProxyStatus } from '../xds/proxy-status.ts'
 import { createCollectionMetrics } from './collection-metrics.ts'
 import { singleMetric } from './metric.ts'
 import { createProcessMetrics } from './process-metrics.ts'
@@ -121,6 +122,25 @@ describe('The admin port', () => {
         { metric: 'broken', error: expect.objectContaining({ message: 'no' }) as unknown },
       ],
     ])
+  })
+
+  test('lists proxies where there are some to list', async () => {
+    const proxy: ProxyStatus = {
+      scope: 'default/web',
+      node: 'n',
+      agent: 'envoy 1.40.0',
+      peer: '10.0.0.1:1',
+      variant: 'delta',
+      connectedSince: '2026-05-01T12:00:00.000Z',
+      bytesSent: 1,
+      settled: true,
+      draining: false,
+      removalsWaitFor: [],
+      types: [],
+    }
+    const { status, body } = await ask(await start({ proxies: () => [proxy] }), '/debug/proxies')
+    expect([status, JSON.parse(body)]).toEqual([200, { proxies: [proxy] }])
+    expect(await ask(await start(), '/debug/proxies')).toMatchObject({ status: 404 })
   })
 
   test('shows the collections, the keys of one, and why an entry is what it is', async () => {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from '../base/logger.ts'
 import type { CollectionDump, Explanation } from '../collections/inspection.ts'
+import type { ProxyStatus } from '../xds/proxy-status.ts'
 import { type MetricFamily, renderMetrics } from './metric.ts'
 import { redactSecrets } from './redact.ts'
 
@@ -29,6 +30,8 @@ export interface AdminOptions {
   readonly ready: () => Readiness
   readonly metrics: readonly MetricFamily[]
   readonly collections: Inspectable
+  /** The proxies that are connected, for `gatewright proxy-status`. */
+  readonly proxies?: () => readonly ProxyStatus[]
   readonly logger: Logger
 }
 
@@ -93,7 +96,10 @@ export function createAdminServer(options: AdminOptions): AdminServer {
   }
 }
 
-function addRoutes(server: FastifyInstance, { health, ready, metrics, collections, logger }: AdminOptions): void {
+function addRoutes(
+  server: FastifyInstance,
+  { health, ready, metrics, collections, proxies, logger }: AdminOptions,
+): void {
   server.get('/healthz', (_request, reply) => sendReadiness(reply, health?.() ?? { ready: true, reasons: [] }))
   server.get('/readyz', (_request, reply) => sendReadiness(reply, ready()))
   server.get('/metrics', (_request, reply) => {
@@ -102,6 +108,7 @@ function addRoutes(server: FastifyInstance, { health, ready, metrics, collection
     )
     return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text)
   })
+  if (proxies) server.get('/debug/proxies', (_request, reply) => sendJson(reply, { proxies: proxies() }))
   server.get('/debug/collections', (request, reply) => {
     const { name, key } = queryOf(request)
     if (name === undefined) return sendJson(reply, redactDump(collections.dump()))

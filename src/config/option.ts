@@ -103,3 +103,17 @@ export function parseOptions<O extends Readonly<Record<string, Option<unknown>>>
   }
   return result as OptionValues<O>
 }
+
+/** An IP address with a port, as servers listen on it. */
+export function addressOption(name: string, fallback: string, help: string): Option<string> {
+  return {
+    ...textOption(name, 'ADDRESS:PORT', fallback, help),
+    parse: (given) => {
+      const address = given.at(-1) ?? fallback
+      const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$/.exec(address)?.[1] ?? Number.NaN)
+      if (!(port >= 0 && port <= 65_535))
+        throw new UsageError(`--${name} "${address}" is not an IP address with a port, such as 0.0.0.0:18000`)
+      return address
+    },
+  }
+}

@@ -1,5 +1,13 @@
 import { isIP } from 'node:net'
-import { choiceOption, integerOption, type Option, switchOption, textOption, UsageError } from './option.ts'
+import {
+  addressOption,
+  choiceOption,
+  integerOption,
+  type Option,
+  switchOption,
+  textOption,
+  UsageError,
+} from './option.ts'
 
 /** Manifests to read; every command that works offline has it. */
 export const files: Option<readonly string[]> = {
@@ -76,6 +84,11 @@ export const runOptions = {
     'auto',
     'Whether the routes of a port are divided into scoped tables, which makes an edit of a large port cheap and each request a little dearer. auto: from 2000 hosts on.',
   ),
+  adminAddress: addressOption(
+    'admin-address',
+    '127.0.0.1:19001',
+    'Where "gatewright proxy-status" asks, and /metrics is served; another port if this one is taken. No secret can be read there.',
+  ),
   readyFile: {
     name: 'ready-file',
     value: 'PATH',
@@ -113,6 +126,20 @@ export const statusOptions = {
   files,
   output: choiceOption('output', ['table', 'yaml', 'json'], 'table', 'Output format.', 'o'),
   controllerNames,
+  help,
+}
+
+export const proxyStatusOptions = {
+  server: {
+    ...textOption('server', 'URL', 'http://127.0.0.1:19001', 'Admin port of the running control plane.'),
+    parse: (given: readonly string[]) => {
+      const url = given.at(-1) ?? 'http://127.0.0.1:19001'
+      if (!/^https?:$/.test(URL.parse(url)?.protocol ?? ''))
+        throw new UsageError(`--server "${url}" is not a URL such as http://127.0.0.1:19001`)
+      return url.replace(/\/+$/, '')
+    },
+  },
+  output: choiceOption('output', ['table', 'yaml', 'json'], 'table', 'Output format.', 'o'),
   help,
 }
 

@@ -1,19 +1,5 @@
-import { choiceOption, type Option, switchOption, textOption, UsageError } from './option.ts'
+import { addressOption, choiceOption, type Option, switchOption, textOption } from './option.ts'
 import { controllerNames, help, logFormat, logLevel, runOptions } from './options.ts'
-
-/** An IP address with a port, as servers listen on it. */
-function addressOption(name: string, fallback: string, help: string): Option<string> {
-  return {
-    ...textOption(name, 'ADDRESS:PORT', fallback, help),
-    parse: (given) => {
-      const address = given.at(-1) ?? fallback
-      const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[0-9.]+):(\d{1,5})$/.exec(address)?.[1] ?? Number.NaN)
-      if (!(port >= 0 && port <= 65_535))
-        throw new UsageError(`--${name} "${address}" is not an IP address with a port, such as 0.0.0.0:18000`)
-      return address
-    },
-  }
-}
 
 function optionalText(name: string, value: string, help: string): Option<string | undefined> {
   return { name, value, help, parse: (given) => given.at(-1) }

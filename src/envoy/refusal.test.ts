@@ -45,6 +45,21 @@ describe('a refusal', () => {
     ])
   })
 
+  it('whose culprits are known is told to them alone', () => {
+    const { scheduler, verdicts, refusals, version, key } = setUp()
+    const culprit = {
+      name: 'shop.example.com',
+      sources: ['gateway.networking.k8s.io/HTTPRoute/default/shop'],
+      message: 'no',
+    }
+    const rejected = { version, message: 'bad table', culprits: [culprit] }
+    scheduler.batch(() => verdicts.set(`${typeUrls.route}\n${key}`, { rejected }))
+    expect(refusals.lookup(source)).toEqual([])
+    expect(refusals.lookup(culprit.sources[0] as string).map((r) => r.message)).toEqual([
+      'Envoy refused virtual host "shop.example.com" of RouteConfiguration "port-80": no',
+    ])
+  })
+
   it('of a version that is not wanted any more is told to nobody', () => {
     const { refusals, refuse } = setUp()
     refuse('earlier')

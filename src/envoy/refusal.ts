@@ -1,6 +1,7 @@
 import type { Index } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { Refusal } from '../graph/programming.ts'
+import type { ResourceAck } from '../xds/acks.ts'
 import { typeUrls } from '../xds/resource.ts'
 import type { ResourceVerdicts } from './programming.ts'
 import type { EnvoyResources } from './resources.ts'
@@ -19,16 +20,30 @@ export function createRefusals(
     [typeUrls.route, resources.route],
     [typeUrls.scopedRoute, resources.scopedRoute],
   ] as const)
-  const refusals = scheduler.derive('Refusal', verdicts, ({ rejected }, reads, key): Refusal | undefined => {
-    if (rejected === undefined) return undefined
-    const end = key.indexOf('\n')
-    const typeUrl = key.slice(0, end)
-    const collection = collections.get(typeUrl as typeof typeUrls.cluster)
-    const resource = collection && reads.get(collection, key.slice(end + 1))
-    // Another version is on its way; nobody has judged it yet.
-    if (resource?.version !== rejected.version) return undefined
-    const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
-    return { sources: resource.sources, message: `Envoy refused ${type} "${resource.name}": ${rejected.message}` }
-  })
+  const refusals = scheduler.deriveMany<string, ResourceAck, string, Refusal>(
+    'Refusal',
+    verdicts,
+    function* ({ rejected }, reads, key) {
+      if (rejected === undefined) return
+      const end = key.indexOf('\n')
+      const typeUrl = key.slice(0, end)
+      const collection = collections.get(typeUrl as typeof typeUrls.cluster)
+      const resource = collection && reads.get(collection, key.slice(end + 1))
+      // Another version is on its way; nobody has judged it yet.
+      if (resource?.version !== rejected.version) return
+      const type = typeUrl.slice(typeUrl.lastIndexOf('.') + 1)
+      const what = `${type} "${resource.name}"`
+      if (rejected.culprits === undefined) {
+        yield [key, { sources: resource.sources, message: `Envoy refused ${what}: ${rejected.message}` }] as const
+        return
+      }
+      for (const { name, sources, message } of rejected.culprits) {
+        yield [
+          `${key}\n${name}`,
+          { sources, message: `Envoy refused virtual host "${name}" of ${what}: ${message}` },
+        ] as const
+      }
+    },
+  )
   return scheduler.index('Refusals by object', refusals, (refusal) => refusal.sources)
 }

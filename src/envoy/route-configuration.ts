@@ -3,8 +3,9 @@ import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
-import { type EnvoyResource, typeUrls } from '../xds/resource.ts'
+import { type EnvoyResource, type ResourcePart, typeUrls } from '../xds/resource.ts'
 import type { TableSize } from './table-form.ts'
+import { listParts, replaceVirtualHosts } from './table-parts.ts'
 import { type EncodedVirtualHost, isWildcard, sameList } from './virtual-host.ts'
 
 const { RouteConfiguration } = envoy.config.route.v3
@@ -110,6 +111,18 @@ export class RouteTable implements EnvoyResource {
 
   get sources(): readonly string[] {
     return mergeLists(this.#chunks.flatMap((c) => c.virtualHosts.map((v) => v.sources)))
+  }
+
+  parts(): readonly ResourcePart[] {
+    return listParts(this.#chunks.flatMap((c) => c.virtualHosts))
+  }
+
+  replaceParts(others: ReadonlyMap<string, ResourcePart | undefined>): RouteTable {
+    const chunks = this.#chunks.map((chunk) => {
+      const virtualHosts = replaceVirtualHosts(chunk.virtualHosts, others)
+      return virtualHosts === chunk.virtualHosts ? chunk : (buildChunk(virtualHosts) ?? chunk)
+    })
+    return new RouteTable(this.scope as NamespacedName, this.name, chunks)
   }
 }
 

@@ -3,11 +3,12 @@ import { contentVersion } from '../base/hash.ts'
 import type { Reads } from '../collections/collection.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
-import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
+import { type EnvoyResource, type ResourcePart, resourceKey, typeUrls } from '../xds/resource.ts'
 import { type BucketCount, bucketHeader, bucketOf, listBuckets } from './bucket-expression.ts'
 import { scopeName } from './names.ts'
 import { mergeLists, type TableChunk, virtualHostsTag } from './route-configuration.ts'
 import type { TableForms } from './table-form.ts'
+import { listParts, replaceVirtualHosts } from './table-parts.ts'
 import { type EncodedVirtualHost, isWildcard, sameVirtualHost } from './virtual-host.ts'
 
 const { RouteConfiguration, ScopedRouteConfiguration } = envoy.config.route.v3
@@ -74,11 +75,14 @@ export class ScopedTable implements EnvoyResource {
   readonly count: BucketCount
   readonly table: string
   readonly #bucket: string
+  readonly #slice: BucketSlice
   readonly virtualHosts: readonly EncodedVirtualHost[]
   #bytes: Uint8Array | undefined
 
   /** @param slices of one bucket, in the order of their chunks, at least one */
-  constructor({ gateway, table, count, bucket }: BucketSlice, slices: readonly BucketSlice[]) {
+  constructor(first: BucketSlice, slices: readonly BucketSlice[]) {
+    const { gateway, table, count, bucket } = first
+    this.#slice = first
     this.scope = gateway
     this.table = table
     this.count = count
@@ -98,6 +102,16 @@ export class ScopedTable implements EnvoyResource {
 
   get sources(): readonly string[] {
     return mergeLists(this.virtualHosts.map((v) => v.sources))
+  }
+
+  parts(): readonly ResourcePart[] {
+    return listParts(this.virtualHosts)
+  }
+
+  replaceParts(others: ReadonlyMap<string, ResourcePart | undefined>): ScopedTable {
+    return new ScopedTable(this.#slice, [
+      { ...this.#slice, virtualHosts: replaceVirtualHosts(this.virtualHosts, others) },
+    ])
   }
 
   #encode(): Uint8Array {

@@ -31,6 +31,8 @@ export interface EncodedVirtualHost {
   readonly awaits: readonly string[]
   /** Keys of the routes in it, sorted. */
   readonly sources: readonly string[]
+  /** Stands for one that proxies refuse; never for what somebody wants. */
+  readonly isOutOfOrder?: true
 }
 
 /** Whether nobody who reads them can tell the two apart. */

@@ -95,9 +95,10 @@ test('a pod becomes ready when it has its whole configuration, and not before, h
   )
   const envoy = await startEnvoy(controlPlane)
   await eventually(() => controlPlane.tokens.length > 0)
-  // Envoy gives up waiting after 15 s unless it is told not to.
-  for (const start = performance.now(); performance.now() - start < 17_000; await sleep(500))
+  // Envoy gives up waiting after 15 s for clusters, and after as long again for listeners, unless it is told not to.
+  for (const start = performance.now(); performance.now() - start < 16_500; await sleep(500))
     expect(await envoy.probe()).not.toBe(200)
+  expect(await envoy.admin('/stats?filter=init_fetch_timeout')).toContain('cluster_manager.cds.init_fetch_timeout: 0')
   bed.server.markSynced()
   await eventually(async () => (await envoy.probe()) === 200, 1500)
   expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('shop')

@@ -13,7 +13,7 @@ const defaultDrainSeconds = 30
 /** Between the end of the hold and SIGKILL: Envoy itself ends at once. */
 const graceAfterHold = 10
 
-/** As on a laptop (providers/local-envoy). How long connections live that a changed listener has left. */
+/** As on a laptop (providers/local-envoy): how long connections live that a changed listener has left, at least. */
 const listenerDrainSeconds = 60
 
 /**
@@ -139,13 +139,14 @@ function renderContainer({ fleet, options }: RenderContext, hold: number): objec
 
 /** The image's own entry point is Envoy, in all of the official ones. */
 function renderArguments(fleet: ProxyFleet): string[] {
-  const { concurrency = defaultConcurrency, logLevel = 'warning' } = fleet.parameters ?? {}
+  const { concurrency = defaultConcurrency, logLevel = 'warning', drainSeconds = 0 } = fleet.parameters ?? {}
   return [
     ...['--config-path', podPaths.bootstrap],
     // The credential of the pod is good for exactly this name.
     ...['--service-node', '$(POD_NAMESPACE)/$(POD_NAME)', '--service-cluster', fleet.key],
     ...['--concurrency', String(concurrency), '--log-level', logLevel],
-    ...['--drain-time-s', String(listenerDrainSeconds), '--drain-strategy', 'immediate'],
+    // Each client is told to go with its next answer, so that nobody stays by chance (docs/adr/0005-draining-proxies.md).
+    ...['--drain-time-s', String(Math.max(listenerDrainSeconds, drainSeconds)), '--drain-strategy', 'immediate'],
     '--disable-hot-restart',
     '--skip-deprecated-logs',
     // Looking for unknown fields costs a third of each table update.

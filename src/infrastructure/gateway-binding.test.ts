@@ -43,6 +43,20 @@ describe('the binding of a Gateway', () => {
     expect(addresses(live, ['192.0.2.9'])).toEqual(['IPAddress 192.0.2.1', 'IPAddress 2001:db8::1'])
   })
 
+  test('tells who asked for addresses and got others, or asked for more than one', () => {
+    const problems = (live: Service, requestedAddresses: readonly string[]) =>
+      deriveGatewayBinding({ ...testFleet, requestedAddresses }, live, options).problems?.map((p) => p.message)
+    const live = service('{type: LoadBalancer}', '[{ip: 192.0.2.1}]')
+    expect(problems(live, ['192.0.2.9'])).toEqual(['the load balancer did not assign 192.0.2.9'])
+    expect(problems(live, ['192.0.2.1', '192.0.2.9'])).toEqual([
+      'the load balancer did not assign 192.0.2.9: a Service can ask for one address only',
+    ])
+    expect(problems(live, ['192.0.2.1'])).toBeUndefined()
+    const pending = service('{type: LoadBalancer}')
+    expect(problems(pending, ['192.0.2.9'])).toBeUndefined()
+    expect(problems(pending, ['192.0.2.1', '192.0.2.9'])).toHaveLength(1)
+  })
+
   test('has the addresses inside the cluster of a Service that has no others', () => {
     expect(addresses(service('{type: ClusterIP, clusterIPs: [10.0.0.7, "fd00::7"]}'))).toEqual([
       'IPAddress 10.0.0.7',

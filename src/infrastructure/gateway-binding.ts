@@ -27,8 +27,22 @@ export function deriveGatewayBinding(
     // Whoever asked for an address and has it is not told of others that a load balancer adds by itself.
     addresses: requested.length > 0 ? requested : addresses,
     portProblems: {},
-    ...(problems.length > 0 && { problems }),
+    ...withProblems([...problems, ...findUnusableAddresses(fleet, addresses)]),
   }
+}
+
+function withProblems(problems: readonly Problem[]): Pick<GatewayBinding, 'problems'> {
+  return problems.length > 0 ? { problems } : {}
+}
+
+/** Whoever asks for addresses and gets others is told. A single one that is not there may still be coming. */
+function findUnusableAddresses({ requestedAddresses }: ProxyFleet, assigned: readonly GatewayAddress[]): Problem[] {
+  if (assigned.length === 0 && requestedAddresses.length === 1) return []
+  const missing = requestedAddresses.filter((requested) => !assigned.some(({ value }) => value === requested))
+  if (missing.length === 0) return []
+  const several = requestedAddresses.length > 1 ? ': a Service can ask for one address only' : ''
+  const message = `the load balancer did not assign ${missing.join(', ')}${several}`
+  return [{ on: 'Programmed', reason: 'AddressNotUsable', message, path: 'spec.addresses' }]
 }
 
 const mostAddresses = 16

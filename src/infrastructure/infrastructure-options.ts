@@ -15,9 +15,6 @@ export interface InfrastructureOptions {
   readonly listenAddress: '0.0.0.0' | '::'
 }
 
-/** The audience that tokens for the xDS server are made for, unless an installation chooses another. */
-export const defaultTokenAudience = 'gatewright-xds'
-
 /** Seconds after which kubelet has put a new token in place of the old one; the shortest that Kubernetes gives is 600. */
 export const tokenLifetime = 3600
 

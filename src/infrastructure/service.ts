@@ -10,7 +10,7 @@ export function renderService(context: RenderContext): Manifest {
   const { fleet } = context
   const { serviceType = 'LoadBalancer', serviceAnnotations } = fleet.parameters ?? {}
   const plan = planPorts(fleet.ports)
-  const [requested, ...more] = fleet.requestedAddresses
+  const [requested] = fleet.requestedAddresses
   return {
     ...renderHead(context, 'Service', serviceAnnotations),
     spec: {
@@ -18,10 +18,8 @@ export function renderService(context: RenderContext): Manifest {
       selector: selectorLabels(fleet),
       ipFamilyPolicy: 'PreferDualStack',
       // Deprecated, because its meaning differs between load balancers, and the only way to ask for an address
-      // that most of them have. It holds one.
-      ...(serviceType === 'LoadBalancer' &&
-        requested !== undefined &&
-        more.length === 0 && { loadBalancerIP: requested }),
+      // that most of them have. It holds one: the binding tells whoever asks for more.
+      ...(serviceType === 'LoadBalancer' && requested !== undefined && { loadBalancerIP: requested }),
       ports: fleet.listens.map(({ port, transport, protocol }) => ({
         // No appProtocol: some clouds take it for an order to check the health of "/", which is nobody's route.
         name: portName(protocol, transport, port),

@@ -24,7 +24,7 @@ const gatewayRules: readonly ConditionRule[] = [
   {
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
-    rank: ['Invalid', 'AddressNotAssigned', 'AddressNotUsable', 'NoResources', 'Pending'],
+    rank: ['Invalid', 'AddressNotUsable', 'AddressNotAssigned', 'NoResources', 'Pending'],
   },
 ]
 

@@ -341,9 +341,12 @@ function presentAs(accept: string, { group, kind }: FakeResource, version: strin
 }
 
 function cutShort(connection: FakeConnection): FakeConnection {
+  let isCut = false
   return {
     start: (status, headers) => connection.start(status, headers),
     write: (text) => {
+      if (isCut) return
+      isCut = true
       connection.write(text.slice(0, text.length / 2))
       connection.end()
     },

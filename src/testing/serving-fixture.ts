@@ -60,6 +60,8 @@ export interface FixtureOptions {
   /** Worker threads of Envoy; 1 unless given: what one answer shows then holds for all that follow. */
   readonly concurrency?: number
   readonly tables?: TablePolicy['tables']
+  /** More to put into the sources before the first Envoy is answered. */
+  readonly beforeSync?: (controlPlane: ServingControlPlane) => void
 }
 
 /** A stock Envoy with the real bootstrap, which outlives any control plane behind its socket. */
@@ -149,6 +151,18 @@ export class ServedEnvoy {
     }
   }
 
+  /** SIGKILL; another one takes its place. */
+  async restart(): Promise<void> {
+    const { pid } = this.#envoy
+    if (pid === undefined) throw new Error('Envoy does not run')
+    process.kill(pid, 'SIGKILL')
+    const deadline = performance.now() + patience
+    while (this.#envoy.pid === pid || this.#envoy.adminUrl === undefined) {
+      if (performance.now() > deadline) throw new Error('Envoy was not started again')
+      await sleep(10)
+    }
+  }
+
   async stop(): Promise<void> {
     this.#agent.destroy()
     await this.#envoy.stop()
@@ -171,8 +185,11 @@ export class ServingFixture {
 
   /** @param yaml everything but the GatewayClass */
   static async start(yaml: string, options: FixtureOptions = {}): Promise<ServingFixture> {
-    const envoy = await ServedEnvoy.start(options)
-    const { tables = 'auto' } = options
+    return ServingFixture.#serve(await ServedEnvoy.start(options), yaml, options)
+  }
+
+  static async #serve(envoy: ServedEnvoy, yaml: string, options: FixtureOptions): Promise<ServingFixture> {
+    const { tables = 'auto', beforeSync = () => {} } = options
     const onLog = (line: string): void => void envoy.log.push(line)
     const controlPlane = await startServingControlPlane({
       socket: envoy.socket,
@@ -182,8 +199,15 @@ export class ServingFixture {
     })
     const fixture = new ServingFixture(envoy, controlPlane)
     fixture.apply(gatewayClassYaml + yaml)
+    beforeSync(controlPlane)
     controlPlane.xds.markSynced()
     return fixture
+  }
+
+  /** Ends the control plane; another one, which knows nothing of it, serves the same Envoy. */
+  async replaceControlPlane(yaml: string, beforeSync: (next: ServingControlPlane) => void): Promise<ServingFixture> {
+    await this.controlPlane.xds.close()
+    return ServingFixture.#serve(this.envoy, yaml, { beforeSync })
   }
 
   /** One batch: sets these objects, and removes others, by "namespace/name" or by a name in namespace default. */

@@ -1,4 +1,5 @@
 import type { Source } from '../collections/collection.ts'
+import type { Culprit } from './isolation.ts'
 import type { NamesByType, ScopeView } from './snapshot.ts'
 
 /** What the proxies of a scope say about one wanted resource; the key is `ackKey(typeUrl, scope, name)`. */
@@ -6,7 +7,14 @@ export interface ResourceAck {
   /** The newest version that at least one connected proxy of the scope has accepted. */
   readonly ackedVersion?: string
   /** The wanted version was refused by a proxy; it is not sent again. */
-  readonly rejected?: { readonly version: string; readonly message: string }
+  readonly rejected?: Rejection
+}
+
+export interface Rejection {
+  readonly version: string
+  readonly message: string
+  /** The parts that are to blame, as far as it is known, with a message each; absent: nobody knows. */
+  readonly culprits?: readonly Culprit[]
 }
 
 export function ackKey(typeUrl: string, scope: string, name: string): string {
@@ -93,7 +101,9 @@ export class ScopeAcks {
     const newest = entry.versions.has(wanted) ? wanted : [...entry.versions.keys()].at(-1)
     const message = this.#view.refusalOf(typeUrl, name)
     // One proxy has refused it, or it is not sent to any.
-    const rejected = entry.rejected ?? (message === undefined ? undefined : { version: wanted, message })
+    const told = entry.rejected ?? (message === undefined ? undefined : { version: wanted, message })
+    const culprits = told && this.#view.culpritsOf(typeUrl, name)
+    const rejected = told && { ...told, ...(culprits !== undefined && { culprits }) }
     if (newest === undefined && rejected === undefined) return undefined
     return { ...(newest !== undefined && { ackedVersion: newest }), ...(rejected !== undefined && { rejected }) }
   }

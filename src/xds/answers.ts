@@ -1,5 +1,6 @@
 import type { Departures } from './departures.ts'
 import type { FullSetPush } from './full-set.ts'
+import { renderRefusal } from './refusal-message.ts'
 import type { EnvoyResource } from './resource.ts'
 import { barrierKey } from './retirement.ts'
 import type { StreamContext } from './stream-context.ts'
@@ -25,7 +26,7 @@ export class Answers {
     const flight = subscription.land(nonce)
     if (flight === undefined) return
     if (error === undefined) this.#onAck(subscription, flight)
-    else this.#onNack(subscription, flight, error)
+    else this.#onNack(subscription, flight, renderRefusal(error))
   }
 
   #onAck(subscription: Subscription, flight: Flight): void {

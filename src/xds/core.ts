@@ -83,7 +83,6 @@ export class XdsCore {
       clock,
       linger: this.limits.linger,
       drainTime: this.limits.drainTime,
-      fallback: options.fallback,
       onDirty: (view) => {
         this.#dirtyViews.add(view)
         this.#loop.schedule()

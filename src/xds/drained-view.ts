@@ -1,3 +1,4 @@
+import type { StandIn } from './isolation.ts'
 import { type EnvoyResource, typeUrls } from './resource.ts'
 import type { ScopeView } from './snapshot.ts'
 
@@ -14,6 +15,9 @@ export type StreamView = Pick<
   | 'isRefused'
   | 'refusedNames'
   | 'lastGood'
+  | 'standIn'
+  | 'holdBack'
+  | 'presume'
   | 'drainsUntil'
   | 'accept'
   | 'refuse'
@@ -75,6 +79,18 @@ export class DrainedView implements StreamView {
 
   lastGood(typeUrl: string, name: string): EnvoyResource | undefined {
     return isHidden(typeUrl) ? undefined : this.#view.lastGood(typeUrl, name)
+  }
+
+  standIn(typeUrl: string, name: string): StandIn | undefined {
+    return isHidden(typeUrl) ? undefined : this.#view.standIn(typeUrl, name)
+  }
+
+  holdBack(typeUrl: string, name: string): void {
+    this.#view.holdBack(typeUrl, name)
+  }
+
+  presume(typeUrl: string, name: string, version: string): void {
+    this.#view.presume(typeUrl, name, version)
   }
 
   /** What the proxy says of a listener that was on its way counts for the others of its scope. */

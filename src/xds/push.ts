@@ -105,6 +105,11 @@ export class Push {
         subscription.settleName(name)
         continue
       }
+      if (!(owed && variant === 'delta') && this.#isBetterOff(subscription, name)) {
+        view.holdBack(typeUrl, name)
+        subscription.settleName(name)
+        continue
+      }
       // What is no longer wanted is there for those who ask, not to take anybody back to an older version.
       if (!owed && !pushed && view.wanted(typeUrl, name) === undefined && subscription.held(name) !== undefined) {
         this.#releaseBarrier(subscription, name)
@@ -287,6 +292,19 @@ export class Push {
       subscription.removals.clear()
       if (names.length > 0) this.#emit(subscription, [], names)
     }
+  }
+
+  /**
+   * Whether the proxy should keep what it has from before this server: what stands in for the refused version
+   * has parts out of order, and nobody knows whether the proxy's are. When something else changes, it gets it.
+   */
+  #isBetterOff({ typeUrl, inherited }: Subscription, name: string): boolean {
+    if (!inherited.has(name)) return false
+    const { view } = this.#context
+    if (!view.isRefused(typeUrl, name)) return false
+    const { outOfOrder, doubted } = view.standIn(typeUrl, name) ?? { outOfOrder: 0, doubted: 0 }
+    // A single part that is left out on trial is to blame if that is accepted, and nothing happens if it is not.
+    return doubted > 1 || (outOfOrder > 0 && inherited.get(name) === view.wanted(typeUrl, name)?.version)
   }
 
   #isRemovingClusters(): boolean {

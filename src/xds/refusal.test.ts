@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { type FakeProxy, makeResource, type SeenResponse, type TypeName, XdsBed } from '../testing/xds-bed.ts'
-import type { EnvoyResource } from './resource.ts'
 
 /** What happens when a proxy refuses a response. */
 
@@ -182,26 +181,6 @@ describe('delta', () => {
       for (const response of answerAll(proxy)) sent.push(...Object.values(response.texts))
     }
     expect(sent).toEqual(['bad1', 'bad2'])
-  })
-
-  test('a fallback stands in for the refused bytes, and is left alone when it is refused as well', async () => {
-    const asked: string[] = []
-    const fallback = (refused: EnvoyResource): EnvoyResource | undefined => {
-      const text = Buffer.from(refused.bytes).toString().split('=')[1] as string
-      asked.push(text)
-      return makeResource('route', refused.name, text === 'bad' ? 'answers 500' : 'bad too')
-    }
-    const bed = new XdsBed({ fallback })
-    bed.put(makeResource('route', 'r1', 'good'))
-    const proxy = await connect(bed)
-    bed.put(makeResource('route', 'r1', 'bad'))
-    expect(texts(answerAll(proxy))).toEqual([{ r1: 'bad' }, { r1: 'answers 500' }])
-    bed.put(makeResource('route', 'r1', 'bad again'))
-    expect(texts(answerAll(proxy))).toEqual([{ r1: 'bad again' }, { r1: 'bad too' }])
-    expect(asked).toEqual(['bad', 'bad again'])
-    const fresh = await connect(bed, 'fresh')
-    expect(fresh.ended).toBeUndefined()
-    expect(bed.ack('route', 'r1')?.rejected?.version).toBe(versionOf('route', 'r1', 'bad again'))
   })
 
   test('a ghost, applied from a refused response and then unwanted, is removed all the same', async () => {

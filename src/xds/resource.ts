@@ -23,6 +23,25 @@ export interface EnvoyResource {
   readonly awaits?: readonly string[]
   /** For a Listener or a Cluster: names of the secrets it uses, pushed unprompted with it. */
   readonly secrets?: readonly string[]
+  /** What may be to blame by itself when all is refused, e.g. the virtual hosts of a table; in the order of the bytes. */
+  parts?(): readonly ResourcePart[]
+  /**
+   * The same resource with other parts in the place of some, by name; undefined stands for one that every
+   * proxy loads and that answers with 500. Equal parts give an equal version.
+   */
+  replaceParts?(others: ReadonlyMap<string, ResourcePart | undefined>): EnvoyResource
+}
+
+/** A part of a resource, under a name that is unique in it. */
+export interface ResourcePart {
+  readonly name: string
+  /** Content hash of `bytes`. */
+  readonly version: string
+  readonly bytes: Uint8Array
+  /** Those of the resource's sources that are in this part. */
+  readonly sources: readonly string[]
+  /** Only stands for a part that is out of order. */
+  readonly isPlaceholder?: boolean
 }
 
 /** The key of a resource in a collection of one type: scope and name, joined by a character that neither can hold. */

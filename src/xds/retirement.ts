@@ -8,6 +8,12 @@ export function barrierKey(typeUrl: string, name: string): string {
   return `${typeUrl}\n${name}`
 }
 
+/** The reverse of {@link barrierKey}. */
+export function splitBarrierKey(key: string): readonly [typeUrl: string, name: string] {
+  const end = key.indexOf('\n')
+  return [key.slice(0, end), key.slice(end + 1)]
+}
+
 interface Group {
   readonly names: NamesByType
   readonly barrier: Barrier

@@ -4,7 +4,6 @@ import type { Collection, Source } from '../collections/collection.ts'
 import type { ResourceAck } from './acks.ts'
 import type { Authenticator, Peer } from './authenticator.ts'
 import type { XdsCounters } from './counters.ts'
-import type { Fallback } from './quarantine.ts'
 import type { ProxyNode } from './request.ts'
 import type { EnvoyResource } from './resource.ts'
 import type { StreamState } from './stream-state.ts'
@@ -54,8 +53,6 @@ export interface XdsServerOptions {
   readonly tls?: XdsTls | XdsTlsProvider
   /** Whether a caller is another replica of this control plane, which may hear the acks; nobody may unless given. */
   readonly isReplica?: (peer: Peer) => Promise<boolean>
-  /** What to send instead of a refused resource, e.g. a table whose bad virtual host answers 500. */
-  readonly fallback?: Fallback
   /** @returns why this proxy cannot be served (e.g. its version), if so */
   readonly admitNode?: (node: ProxyNode) => string | undefined
   /** How long an unwanted resource stays after the last table that used it was accepted. Default 30 s. */

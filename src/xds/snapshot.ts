@@ -1,8 +1,9 @@
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Change, Collection } from '../collections/collection.ts'
+import type { Culprit, StandIn } from './isolation.ts'
 import { tableTypes } from './order.ts'
-import { type Fallback, Quarantine } from './quarantine.ts'
+import { Quarantine } from './quarantine.ts'
 import { type EnvoyResource, typeUrls } from './resource.ts'
 import { collectionOf } from './subscription-names.ts'
 
@@ -25,7 +26,6 @@ export interface ViewOptions {
   readonly linger: number
   /** The same after a listener changed or went: its old connections still use what it referred to. */
   readonly drainTime: number
-  readonly fallback?: Fallback | undefined
   /** Called when there is something to tell; `takeChange` follows, once for many calls. */
   readonly onDirty: (view: ScopeView) => void
 }
@@ -42,6 +42,11 @@ class TypeView {
   readonly quarantine = new Quarantine()
   /** Members of xdstp collections; other names belong to none. */
   readonly collections = new Map<string, Set<string>>()
+
+  /** Wanted, or no longer wanted and not gone yet. */
+  current(name: string): EnvoyResource | undefined {
+    return this.wanted.get(name) ?? this.retained.get(name)?.resource
+  }
 
   add(name: string): void {
     const collection = collectionOf(name)
@@ -84,7 +89,7 @@ export class ScopeView {
   /** What a proxy should have under this name: the wanted bytes, or what stands in for refused ones. */
   get(typeUrl: string, name: string): EnvoyResource | undefined {
     const type = this.#types.get(typeUrl)
-    const resource = type?.wanted.get(name) ?? type?.retained.get(name)?.resource
+    const resource = type?.current(name)
     return resource && type?.quarantine.admit(resource)
   }
 
@@ -121,7 +126,35 @@ export class ScopeView {
   refusalOf(typeUrl: string, name: string): string | undefined {
     const type = this.#types.get(typeUrl)
     const wanted = type?.wanted.get(name)
-    return wanted && type?.quarantine.messageFor(name, wanted.version)
+    return wanted && type?.quarantine.messageFor(wanted)
+  }
+
+  /** Which parts of the refused wanted version are to blame, as far as it is known; undefined: nobody knows. */
+  culpritsOf(typeUrl: string, name: string): readonly Culprit[] | undefined {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    return wanted && type?.quarantine.culprits(wanted)
+  }
+
+  /** What `get` gives for something wanted, and how good it is. */
+  standIn(typeUrl: string, name: string): StandIn | undefined {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    return wanted && type?.quarantine.standIn(wanted)
+  }
+
+  /** A proxy came back with this version, which an earlier control plane may have put together. */
+  presume(typeUrl: string, name: string, version: string): void {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    if (wanted && type?.quarantine.presume(version, wanted)) this.#markChanged(typeUrl, name)
+  }
+
+  /** A proxy keeps what it holds instead of what `get` gives. */
+  holdBack(typeUrl: string, name: string): void {
+    const type = this.#types.get(typeUrl)
+    const wanted = type?.wanted.get(name)
+    if (wanted && type?.quarantine.holdBack(wanted)) this.#markChanged(typeUrl, name)
   }
 
   /** Whether the wanted version was refused, so that something else or nothing stands in for it. */
@@ -146,18 +179,18 @@ export class ScopeView {
   /** A proxy of the scope loaded exactly these bytes. */
   accept(resource: EnvoyResource): void {
     const type = this.#types.get(resource.typeUrl)
+    const current = type?.current(resource.name)
     // What is gone must not come back as the memory of an acknowledgement.
-    if (type === undefined || !(type.wanted.has(resource.name) || type.retained.has(resource.name))) return
-    if (type.quarantine.accept(resource)) this.#markChanged(resource.typeUrl, resource.name)
+    if (type === undefined || current === undefined) return
+    if (type.quarantine.accept(resource, current)) this.#markChanged(resource.typeUrl, resource.name)
   }
 
   /** A proxy of the scope refused exactly these bytes, alone in their response. */
   refuse(resource: EnvoyResource, message: string): void {
     const type = this.#types.get(resource.typeUrl)
-    if (type === undefined || !(type.wanted.has(resource.name) || type.retained.has(resource.name))) return
-    if (type.quarantine.refuse(resource, message, this.#options.fallback)) {
-      this.#markChanged(resource.typeUrl, resource.name)
-    }
+    const current = type?.current(resource.name)
+    if (type === undefined || current === undefined) return
+    if (type.quarantine.refuse(resource, current, message)) this.#markChanged(resource.typeUrl, resource.name)
   }
 
   /** One change of a collection. */

@@ -131,6 +131,7 @@ export class StreamContext implements StreamParts {
   /** The proxy has this version now; undefined is none. */
   accept(subscription: Subscription, name: string, version: string | undefined): void {
     this.acks.move(subscription.typeUrl, name, subscription.acked.get(name), version)
+    subscription.inherited.delete(name)
     if (version === undefined) subscription.acked.delete(name)
     else subscription.acked.set(name, version)
   }

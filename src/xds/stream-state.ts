@@ -1,4 +1,5 @@
 import type { StreamContext, Variant } from './stream-context.ts'
+import type { Subscription } from './subscription.ts'
 
 /** How one type stands on one stream. */
 export interface TypeState {
@@ -18,6 +19,8 @@ export interface TypeState {
   readonly pending: number
   /** Names whose wanted version this proxy refused. */
   readonly refused: number
+  /** Names of which proxies refuse the wanted version, so that this one has another form or none. */
+  readonly substituted: number
 }
 
 /** What is known of one connected proxy; the key is `id`. */
@@ -50,6 +53,12 @@ export interface StreamIdentity {
   readonly connectedAt: number
 }
 
+function countSubstituted({ view }: StreamContext, subscription: Subscription): number {
+  let count = 0
+  for (const name of view.refusedNames(subscription.typeUrl)) if (subscription.wants(name)) count++
+  return count
+}
+
 export function describeStream(identity: StreamIdentity, context: StreamContext): StreamState {
   const types: TypeState[] = []
   for (const subscription of context.subscriptions.values()) {
@@ -67,6 +76,7 @@ export function describeStream(identity: StreamIdentity, context: StreamContext)
       inFlight: subscription.flights.size,
       pending: subscription.dirty.size,
       refused: subscription.refused.size,
+      substituted: countSubstituted(context, subscription),
     })
   }
   return {

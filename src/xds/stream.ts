@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { Answers } from './answers.ts'
 import { Departures } from './departures.ts'
+import { parseStandInVersion } from './isolation.ts'
 import type { Leftover } from './leftovers.ts'
 import { Push } from './push.ts'
 import { typeUrls } from './resource.ts'
@@ -105,7 +106,12 @@ export class AdsStream {
 
   #answerSotw(subscription: Subscription, request: SotwRequest, added: readonly string[], isFirst: boolean): void {
     const { view } = this.#context
-    if (isFirst && request.version !== '') this.#context.hadConfiguration = true
+    if (isFirst && request.version !== '') {
+      this.#context.hadConfiguration = true
+      // The client has something; what it is, this variant does not tell.
+      for (const name of request.names)
+        subscription.inherited.set(name, view.wanted(subscription.typeUrl, name)?.version)
+    }
     const wantsAny = subscription.wildcard || subscription.names.size + subscription.collections.size > 0
     if (subscription.traits.fullSet) {
       const { fullSets } = this.#push
@@ -229,6 +235,7 @@ export class AdsStream {
     for (const given of Object.keys(initial)) {
       hasAny = true
       if (!subscription.wants(given)) continue
+      view.presume(typeUrl, given, initial[given] ?? '')
       const resource = view.get(typeUrl, given)
       // The strings of the request are not kept where equal ones are shared by all streams.
       const name = resource?.name ?? given
@@ -236,6 +243,9 @@ export class AdsStream {
       assert(version !== undefined, 'a key has a value')
       acks.move(typeUrl, name, subscription.acked.get(name), version)
       subscription.acked.set(name, version)
+      const isKnown = version === resource?.version || version === view.lastGood(typeUrl, name)?.version
+      const standsFor = parseStandInVersion(version)?.wanted ?? view.wanted(typeUrl, name)?.version
+      if (!isKnown) subscription.inherited.set(name, standsFor)
       if (resource !== undefined && resource.version === version) view.accept(resource)
       else if (view.has(typeUrl, name) || typeUrl === typeUrls.listener) subscription.dirty.add(name)
       else gone.add(name)

@@ -65,6 +65,11 @@ export class Subscription {
   readonly acked = new Map<string, string>()
   /** Versions that this client refused and may not get again. */
   readonly refused = new Map<string, string>()
+  /**
+   * What the client had before this stream and nobody here knows, to the version that was wanted then: where
+   * that is refused, what it holds may be better than what stands in.
+   */
+  readonly inherited = new Map<string, string | undefined>()
   /** Sent in a response that was refused as a whole: the client may have them all the same. */
   readonly ghosts = new Set<string>()
   readonly flights = new Map<string, Flight>()
@@ -179,6 +184,7 @@ export class Subscription {
     this.settleName(name)
     this.acked.delete(name)
     this.refused.delete(name)
+    this.inherited.delete(name)
     this.overdue.delete(name)
     this.#latest.delete(name)
   }

@@ -37,6 +37,11 @@ export interface ApiAccessSource {
   invalidate(): void
 }
 
+/** A kubeconfig that cannot be used, or none at all. The message names file and field, never a credential. */
+export class KubeConfigError extends Error {
+  override readonly name = 'KubeConfigError'
+}
+
 /** Milliseconds for which a file is taken as it was read. Kubelet renews tokens long before they end. */
 const fileAge = 10_000
 

@@ -9,12 +9,10 @@ import type { ChangeBatch } from './change-batch.ts'
 import { asObject, type JsonObject } from './json.ts'
 import { projectObject } from './projection.ts'
 import type { RawMetadata, RawObject } from './raw-object.ts'
-import type { StringPool } from './string-pool.ts'
 
 export interface KindCacheOptions {
   readonly kind: KindName
   readonly batch: ChangeBatch
-  readonly pool: StringPool
   readonly logger: Logger
 }
 
@@ -51,7 +49,7 @@ export class KindCache {
 
   /** @param listed an object may be another one without a new generation */
   put(key: NamespacedName, raw: RawObject, listed: boolean): void {
-    const { kind, batch, pool } = this.#options
+    const { kind, batch } = this.#options
     if (this.#hasGeneration) batch.addStatus({ kind, key, live: readLiveStatus(raw) })
     const before = this.#objects.get(key)
     if (before && !listed && this.#hasGeneration && isSameGeneration(before, raw.metadata)) return
@@ -65,7 +63,7 @@ export class KindCache {
     }
     if (this.#refused.delete(key)) this.#options.logger.info(`${kind} ${key} can be used again.`)
     if (before && isDeepStrictEqual(before, object)) return
-    this.#objects.set(key, pool.intern(object))
+    this.#objects.set(key, object)
     batch.add({ kind, key, object })
   }
 

@@ -10,7 +10,6 @@ import { selectorOf } from './projection.ts'
 import type { RawObject } from './raw-object.ts'
 import { Reflector } from './reflector.ts'
 import type { ReflectorCounters, ReflectorState } from './reflector-health.ts'
-import type { StringPool } from './string-pool.ts'
 
 /** A part of a kind's objects that one reflector reads. */
 export interface ReaderTarget {
@@ -22,7 +21,8 @@ export interface ReaderTarget {
 }
 
 /** How one kind fares; times are those of the clock, in milliseconds. */
-export interface KindStatus extends Readonly<ReflectorCounters> {
+export interface KindStatus {
+  readonly kind: KindName
   /** The worst of its parts. */
   readonly state: ReflectorState
   /** Version of the API that is read. */
@@ -32,8 +32,9 @@ export interface KindStatus extends Readonly<ReflectorCounters> {
   /** Objects whose newest version our schema refuses; the last good one is in force. */
   readonly refusedObjects: number
   readonly lastEventAt: number | undefined
-  /** Since when changes of some part would go unnoticed. */
+  /** Since when changes of some part would go unnoticed; undefined: all watches are open. */
   readonly blindSince: number | undefined
+  readonly counters: Readonly<ReflectorCounters>
 }
 
 export interface KindReaderOptions {
@@ -42,11 +43,12 @@ export interface KindReaderOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
-  readonly pool: StringPool
   readonly batch: ChangeBatch
   readonly targets: readonly ReaderTarget[]
   /** {@link KindReader.isSettled} may be another. */
   readonly onChange: () => void
+  /** The API server answers again after it could not be reached. */
+  readonly onRecovery: () => void
   /** The API server says that it does not know the kind, although it should. */
   readonly onAbsent: () => void
 }
@@ -91,6 +93,11 @@ export class KindReader {
     return this.#parts.every((part) => part.target.isOptional || this.#isPartSettled(part))
   }
 
+  /** Where the kind is served; undefined: nowhere. */
+  get resource(): ApiResource | undefined {
+    return this.#resource
+  }
+
   /** Reads the kind from there; undefined: it is not served, and its objects are gone with it. */
   serve(resource: ApiResource | undefined): void {
     const before = this.#resource
@@ -107,6 +114,11 @@ export class KindReader {
     this.#parts = this.#options.targets.map((target, index) => this.#startPart(target, resource, this.#known[index]))
   }
 
+  /** The API server answers others again. */
+  nudge(): void {
+    for (const { reflector } of this.#parts) reflector.nudge()
+  }
+
   /** Puts an object that nobody has to read; what is read overrules it. */
   imply(key: NamespacedName, object: RawObject): void {
     this.#cache.put(key, object, true)
@@ -117,11 +129,6 @@ export class KindReader {
     await this.#stopping
   }
 
-  /** Where the kind is served now. */
-  get resource(): ApiResource | undefined {
-    return this.#resource
-  }
-
   status(): KindStatus {
     const reflectors = this.#parts.map(({ reflector }) => reflector)
     const states = new Set<ReflectorState>(reflectors.map(({ state }) => state))
@@ -130,7 +137,8 @@ export class KindReader {
     const counters = { ...this.#past }
     for (const reflector of reflectors) addCounters(counters, reflector.counters)
     return {
-      ...counters,
+      kind: this.#options.kind,
+      counters,
       state: severity.find((state) => states.has(state)) ?? 'absent',
       version: this.#resource?.version,
       objects: this.#cache.size,
@@ -155,6 +163,7 @@ export class KindReader {
         kind,
         resource,
         known,
+        isOptional: target.isOptional,
         namespace: target.namespace,
         selector: { ...selectorOf(kind), ...target.selector },
         ...(pageSize !== undefined && { pageSize }),
@@ -170,8 +179,9 @@ export class KindReader {
   }
 
   #noticeState(part: Part, state: ReflectorState): void {
-    const { clock, onChange, onAbsent } = this.#options
+    const { clock, onChange, onAbsent, onRecovery } = this.#options
     if (state === 'absent') onAbsent()
+    if (state === 'synced') onRecovery()
     if (state === 'forbidden' || state === 'absent') {
       part.refusedAt ??= clock.now()
       part.cancelGrace()

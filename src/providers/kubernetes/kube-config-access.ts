@@ -7,11 +7,12 @@ import {
   type ApiAccess,
   type ApiAccessSource,
   createPodAccess,
+  KubeConfigError,
   RereadFile,
   serviceAccountDirectory,
 } from './api-access.ts'
 import { ApiError } from './api-client.ts'
-import { type FileOrText, type KubeConfigContext, KubeConfigError, parseKubeConfig } from './kube-config.ts'
+import type { FileOrText, KubeConfigContext } from './kube-config.ts'
 
 export interface ApiAccessOptions {
   /** A kubeconfig; nothing else is looked for. */
@@ -72,6 +73,8 @@ export class KubeConfigAccess implements ApiAccessSource {
   async #readContext(): Promise<KubeConfigContext> {
     const texts = await Promise.all(this.#configs.map((file) => file.read()))
     if (this.#context && texts.every((text, index) => text === this.#texts[index])) return this.#context
+    // A pod needs no YAML: 9 MB.
+    const { parseKubeConfig } = await import('./kube-config.ts')
     try {
       this.#context = parseKubeConfig(texts.map((text, index) => ({ path: this.#configs[index]?.path ?? '', text })))
       this.#texts = texts

@@ -1,10 +1,6 @@
 import { dirname, resolve } from 'node:path'
 import { parse } from 'yaml'
-
-/** A kubeconfig that cannot be used. The message names the file and the field, never a value of a credential. */
-export class KubeConfigError extends Error {
-  override readonly name = 'KubeConfigError'
-}
+import { KubeConfigError } from './api-access.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

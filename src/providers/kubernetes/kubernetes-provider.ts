@@ -9,7 +9,6 @@ import { ChangeBatch } from './change-batch.ts'
 import { Discovery, type GatewayApiBundle, type ServedKinds } from './discovery.ts'
 import { KindReader, type KindStatus, type ReaderTarget } from './kind-reader.ts'
 import type { StatusSink } from './status-sink.ts'
-import { StringPool } from './string-pool.ts'
 
 export interface KubernetesProviderOptions {
   readonly client: ApiClient
@@ -65,7 +64,6 @@ export class KubernetesProvider {
     this.hasSynced = promise
     this.#resolveSynced = resolve
     this.#batch = new ChangeBatch(sink, statuses, logger)
-    const pool = new StringPool()
     const names = options.kinds ?? (Object.keys(kinds) as KindName[])
     for (const kind of names) {
       const reader = new KindReader({
@@ -74,10 +72,12 @@ export class KubernetesProvider {
         clock,
         logger,
         random,
-        pool,
         batch: this.#batch,
         targets: this.#listTargets(kind),
         onChange: () => this.#checkSynced(),
+        onRecovery: () => {
+          for (const other of this.#readers.values()) other.nudge()
+        },
         // A kind that is said to be unknown may have lost its CRD.
         onAbsent: () => this.#discovery.refresh(),
       })
@@ -111,7 +111,7 @@ export class KubernetesProvider {
     await Promise.all([this.#discovery.stop(), ...[...this.#readers.values()].map((reader) => reader.stop())])
   }
 
-  /** Where a kind is served now; undefined while it is not. */
+  /** Where a kind is served now; undefined: nowhere, or it is none of ours. For whoever writes. */
   resourceOf(kind: string): ApiResource | undefined {
     return this.#readers.get(kind as KindName)?.resource
   }
@@ -140,10 +140,7 @@ export class KubernetesProvider {
   }
 
   #serve(served: ServedKinds): void {
-    for (const [kind, reader] of this.#readers) {
-      const resource: ApiResource | undefined = served.get(kind)
-      reader.serve(resource)
-    }
+    for (const [kind, reader] of this.#readers) reader.serve(served.get(kind))
     this.#isDiscovered = true
     this.#checkSynced()
   }

@@ -1,56 +1,75 @@
 import type { KindName } from '../../gatewayapi/kinds.ts'
 import { serviceNameLabel } from '../../gatewayapi/objects/endpoint-slice.ts'
 import { isObject, type JsonObject } from './json.ts'
-import type { RawMetadata, RawObject } from './raw-object.ts'
+import type { RawObject } from './raw-object.ts'
 
-/** What is kept of one kind beside name, namespace, uid, generation and times. */
+/** What is kept of one kind. */
 interface Projection {
+  /** Of metadata, beside name, namespace and labels; {@link identity} unless given. */
+  readonly metadata?: readonly string[]
   /** Keys of labels; all unless given. A label that nobody reads is memory, and a change of it is work. */
   readonly labels?: (key: string) => boolean
-  /** Everything but metadata and status. */
+  /** Everything but metadata and status; as it is unless given. */
   readonly content?: (object: JsonObject) => JsonObject
   /** Of the status; nothing unless given. */
-  readonly status?: (status: JsonObject) => JsonObject
+  readonly status?: readonly string[]
   /** Of lists and watches: only what a Gateway of ours can refer to. */
   readonly selector?: Readonly<Record<string, string>>
 }
 
+/** What tells versions and ages of an object apart. */
+const identity = ['uid', 'generation', 'creationTimestamp', 'deletionTimestamp']
+
 const isOwnLabel = (key: string) => key.startsWith('gatewright.dev/')
 
-/** Kinds that are not here are kept as they are, without status. */
+/** Whatever decides where traffic goes, and what an address of a Gateway follows from. */
+const serviceFields = [
+  'type',
+  'ports',
+  'clusterIP',
+  'clusterIPs',
+  'externalName',
+  'externalIPs',
+  'publishNotReadyAddresses',
+  'trafficDistribution',
+]
+const servicePortFields = ['name', 'protocol', 'appProtocol', 'port']
+const endpointFields = ['addresses', 'conditions', 'zone']
+const authorityKey = 'ca.crt'
+const certificateKeys = ['tls.crt', 'tls.key', authorityKey]
+
+/** Kinds that are not here keep all but annotations, managed fields and status. */
 const projections: { readonly [K in KindName]?: Projection } = {
-  Namespace: { content: () => ({}) },
-  Service: { labels: isOwnLabel, status: ({ loadBalancer }) => ({ loadBalancer }) },
-  EndpointSlice: {
-    labels: (key) => key === serviceNameLabel,
-    content: ({ endpoints, ...rest }) => ({
-      ...rest,
-      endpoints: Array.isArray(endpoints) ? endpoints.map(projectEndpoint) : endpoints,
+  Namespace: { metadata: [], content: () => ({}) },
+  Service: {
+    metadata: [],
+    labels: isOwnLabel,
+    content: ({ spec }) => ({
+      spec: mapField(pick(spec, serviceFields), 'ports', (port) => pick(port, servicePortFields)),
     }),
+    status: ['loadBalancer'],
+  },
+  EndpointSlice: {
+    metadata: [],
+    labels: (key) => key === serviceNameLabel,
+    content: (slice) => mapField(slice, 'endpoints', (endpoint) => pick(endpoint, endpointFields)) as JsonObject,
     selector: { labelSelector: serviceNameLabel },
   },
   Secret: {
+    metadata: [],
     labels: isOwnLabel,
-    content: ({ data, immutable: _immutable, ...rest }) => ({
-      ...rest,
-      data: mapFields(data, (value, key) => (certificateKeys.has(key) ? value : undefined)),
-    }),
+    content: ({ type, data }) => ({ type, data: pick(data, certificateKeys) }),
     selector: { fieldSelector: 'type=kubernetes.io/tls' },
   },
   ConfigMap: {
+    metadata: [],
     labels: isOwnLabel,
-    content: ({ data, binaryData, immutable: _immutable, ...rest }) => ({
-      ...rest,
-      data: mapFields(data, projectConfigValue),
-      binaryData: mapFields(binaryData, (value, key) => (key === authorityKey ? value : undefined)),
+    content: ({ data, binaryData }) => ({
+      data: isObject(data) ? projectConfigData(data) : data,
+      binaryData: pick(binaryData, [authorityKey]),
     }),
   },
 }
-
-const authorityKey = 'ca.crt'
-const certificateKeys: ReadonlySet<string> = new Set(['tls.crt', 'tls.key', authorityKey])
-/** Characters. Parameters are shorter; dashboards and scripts, which ConfigMaps are full of, are not. */
-const maxConfigValue = 4096
 
 /** What lists and watches of a kind are limited to. */
 export function selectorOf(kind: KindName): Readonly<Record<string, string>> {
@@ -59,54 +78,48 @@ export function selectorOf(kind: KindName): Readonly<Record<string, string>> {
 
 /**
  * Leaves out of an object what nothing here reads: managedFields, annotations, resourceVersion, most statuses
- * and data that no Gateway can refer to. The input is not changed.
+ * and data that no Gateway can refer to. The input is not changed. What is not of the right form is kept as it
+ * is, for the schema to complain about.
  */
 export function projectObject(kind: KindName, apiVersion: string, object: RawObject): JsonObject {
-  const { labels, content, status } = projections[kind] ?? {}
+  const { metadata: fields = identity, labels: isKept, content, status } = projections[kind] ?? {}
   const { apiVersion: _apiVersion, kind: _kind, metadata, status: live, ...rest } = object
+  const { name, namespace } = metadata
+  const labels = metadata['labels']
+  const kept = isKept && isObject(labels) ? pick(labels, Object.keys(labels).filter(isKept)) : labels
   return {
     apiVersion,
     kind,
-    metadata: projectMetadata(metadata, labels),
+    metadata: { name, namespace, ...(pick(metadata, fields) as JsonObject), labels: kept },
     ...(content ? content(rest) : rest),
-    ...(status && isObject(live) && { status: status(live) }),
+    ...(status && { status: pick(live, status) }),
   }
 }
 
-function projectMetadata(metadata: RawMetadata, isKept: Projection['labels']): JsonObject {
-  const { name, namespace, uid, generation, creationTimestamp, deletionTimestamp, labels } = metadata
-  return {
-    name,
-    namespace,
-    uid,
-    generation,
-    creationTimestamp,
-    deletionTimestamp,
-    labels: isKept ? mapFields(labels, (value, key) => (isKept(key) ? value : undefined)) : labels,
-  }
+/** The fields of an object that are named and there; what is no object as it is. */
+function pick(value: unknown, names: readonly string[]): unknown {
+  if (!isObject(value)) return value
+  const picked: Record<string, unknown> = Object.create(null)
+  for (const name of names) if (value[name] !== undefined && Object.hasOwn(value, name)) picked[name] = value[name]
+  return picked
 }
 
-/** Of an endpoint whatever decides whether and where traffic goes. */
-function projectEndpoint(endpoint: unknown): unknown {
-  if (!isObject(endpoint)) return endpoint
-  const { addresses, conditions, zone } = endpoint
-  return { addresses, conditions: conditions ?? undefined, zone }
+/** Maps the items of a list in a field, if there is one. */
+function mapField(object: unknown, field: string, map: (item: unknown) => unknown): unknown {
+  const list = isObject(object) ? object[field] : undefined
+  return Array.isArray(list) ? { ...(object as JsonObject), [field]: list.map(map) } : object
 }
+
+/** Characters. Parameters are shorter; dashboards and scripts, which ConfigMaps are full of, are not. */
+const maxConfigValue = 4096
 
 /** A value that is too long is cut, not left out: whoever looks for wrong keys still finds it, and no sense in it. */
-function projectConfigValue(value: unknown, key: string): unknown {
-  if (key === authorityKey || typeof value !== 'string' || value.length <= maxConfigValue) return value
-  // A slice would keep the whole text in memory.
-  return Buffer.from(value.slice(0, 64)).toString()
-}
-
-/** @returns the entries for which `map` gives a value; what is no map as it is */
-function mapFields(fields: unknown, map: (value: unknown, key: string) => unknown): unknown {
-  if (!isObject(fields)) return fields ?? undefined
-  const kept = Object.entries(fields).flatMap(([key, value]) => {
-    const next = map(value, key)
-    return next === undefined ? [] : [[key, next] as const]
-  })
-  // fromEntries defines the fields, so that a key "__proto__" stays a key.
-  return Object.fromEntries(kept)
+function projectConfigData(data: JsonObject): JsonObject {
+  const result: Record<string, unknown> = Object.create(null)
+  for (const [key, value] of Object.entries(data)) {
+    const isLong = key !== authorityKey && typeof value === 'string' && value.length > maxConfigValue
+    // A mere slice would keep the whole text in memory.
+    result[key] = isLong ? Buffer.from(value.slice(0, 64)).toString() : value
+  }
+  return result
 }

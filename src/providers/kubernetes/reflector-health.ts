@@ -23,7 +23,10 @@ export interface ReflectorCounters {
   staleEvents: number
   /** Objects without a name or a version, lines of unknown type, and objects that the sink threw at. */
   malformed: number
-  /** Milliseconds between the end of a watch, or the last sign of life before it broke, and the next watch. */
+  /**
+   * Milliseconds between the end of a watch, or the last sign of life before it broke, and the next watch.
+   * The time before the first watch does not count.
+   */
   longestBlind: number
 }
 
@@ -73,6 +76,8 @@ export interface HealthOptions {
   readonly logger: Logger
   /** For people, e.g. "HTTPRoute". */
   readonly kind: string
+  /** Nothing is amiss without the right to read it. */
+  readonly isOptional: boolean
   readonly random: () => number
   readonly onState: (state: ReflectorState) => void
 }
@@ -96,6 +101,7 @@ export class ReflectorHealth {
   blindSince: number | undefined
   readonly #options: HealthOptions
   #blindBefore: number | undefined
+  #wasOpen = false
   #failures = 0
   /** Of these, 403 and 404 in a row. */
   #missing = 0
@@ -116,9 +122,10 @@ export class ReflectorHealth {
     this.hear()
     const now = this.#options.clock.now()
     this.#blindBefore = this.blindSince
-    if (this.blindSince !== undefined)
+    if (this.blindSince !== undefined && this.#wasOpen)
       this.counters.longestBlind = Math.max(this.counters.longestBlind, now - this.blindSince)
     this.blindSince = undefined
+    this.#wasOpen = true
     this.#setState('synced')
   }
 
@@ -169,11 +176,12 @@ export class ReflectorHealth {
   }
 
   #report(error: unknown, failure: FailureKind): void {
-    const { logger, kind } = this.#options
+    const { logger, kind, isOptional } = this.#options
     const fields = { kind, failures: this.#failures, error: error instanceof Error ? error.message : String(error) }
     if (failure === 'bug') logger.error(`Reading ${kind} met a bug; it goes on.`, { ...fields, error })
     else if (failure === 'forbidden' && this.state !== 'forbidden') {
-      logger.warn(`There is no right to read ${kind}.`, fields)
+      if (isOptional) logger.info(`There is no right to read ${kind}; nothing depends on it.`, fields)
+      else logger.warn(`There is no right to read ${kind}.`, fields)
       this.#isTold = true
     } else if (failure !== 'forbidden' && failure !== 'absent' && !this.#isTold && this.#failures >= silentFailures) {
       logger.warn(`${kind} cannot be read.`, fields)

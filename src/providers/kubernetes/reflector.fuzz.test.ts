@@ -6,23 +6,13 @@ import { FakeApiClient } from '../../testing/fake-api-client.ts'
 import type { Fault, WatchFault } from '../../testing/fake-api-faults.ts'
 import { keyOf } from '../../testing/fake-api-store.ts'
 import { pass, settle } from '../../testing/fake-api-time.ts'
+import { createRandom } from '../../testing/seeded-random.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import { Reflector } from './reflector.ts'
 
 /** How many changes of objects. They come in storms of faults, each with a calm after it. */
 const events = Number(process.env['REFLECTOR_FUZZ_EVENTS'] ?? 2000)
 const seed = Number(process.env['REFLECTOR_FUZZ_SEED'] ?? 1)
-
-/** mulberry32: the same numbers for the same seed. */
-function createRandom(from: number): () => number {
-  let state = from
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
-  }
-}
 
 const watchFaults: readonly WatchFault[] = ['end', 'reset', 'silence', 'cut', 'expire', 'error']
 const requestFaults: readonly Fault[] = [

@@ -6,7 +6,8 @@ import type { FakeObject } from '../../testing/fake-api-store.ts'
 import { pass, settle } from '../../testing/fake-api-time.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import type { ApiClient } from './api-client.ts'
-import { Reflector, type ReflectorOptions } from './reflector.ts'
+import { Reflector } from './reflector.ts'
+import type { ReflectorOptions } from './reflector-options.ts'
 
 /** A reflector of Services, its server, and what it has told. */
 interface Bed {

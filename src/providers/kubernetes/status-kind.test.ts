@@ -24,6 +24,14 @@ spec:
   listeners:
     - { name: http, port: 80, protocol: HTTP }
     - { name: odd, port: 81, protocol: example.com/odd }
+  allowedListeners: { namespaces: { from: All } }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: { name: more }
+spec:
+  parentRef: { name: gw }
+  listeners: [{ name: more, port: 90, protocol: HTTP }]
 ---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
@@ -39,6 +47,7 @@ test('the statuses of a whole graph are written once, and the next leader has no
   const objects = [
     ['GatewayClass', '/gatewright', apiPath({ ...kinds.GatewayClass, version: 'v1' }, '', 'gatewright')],
     ['Gateway', 'default/gw', apiPath({ ...kinds.Gateway, version: 'v1' }, 'default', 'gw')],
+    ['ListenerSet', 'default/more', apiPath({ ...kinds.ListenerSet, version: 'v1' }, 'default', 'more')],
     ['HTTPRoute', 'default/web', apiPath({ ...kinds.HTTPRoute, version: 'v1' }, 'default', 'web')],
   ] as const
   const load = () =>
@@ -67,15 +76,15 @@ test('the statuses of a whole graph are written once, and the next leader has no
     writer.close()
     return writer.counters
   }
-  expect((await write()).total('written')).toBe(3)
+  expect((await write()).total('written')).toBe(4)
   expect(api.objects.get(objects[1][2])?.['status']).toMatchObject({
     listeners: [{ name: 'http', attachedRoutes: 1 }, { name: 'odd' }],
   })
-  const route = api.objects.get(objects[2][2])?.['status'] as { parents: { parentRef: object }[] }
+  const route = api.objects.get(objects[3][2])?.['status'] as { parents: { parentRef: object }[] }
   expect(route.parents.map((parent) => parent.parentRef)).toMatchObject([{ name: 'gw' }])
   load()
   const second = await write()
-  expect([second.total('written'), second.skipped]).toEqual([0, 3])
+  expect([second.total('written'), second.skipped]).toEqual([0, 4])
 })
 
 test('every type of condition that is derived counts as ours', () => {
@@ -93,5 +102,14 @@ test('every type of condition that is derived counts as ours', () => {
     const types = (status['listeners'] as { conditions: { type: string }[] }[]).flatMap(typesOf)
     expect(types.filter((type) => !shape.listenerConditionTypes.has(type))).toEqual([])
   }
-  expect(checked).toBe(3)
+  expect(checked).toBe(4)
+})
+
+test('no desired status is forgotten', () => {
+  const { statuses } = new GraphFixture()
+  const { routes, ...others } = statuses
+  const desired = listStatusKinds(statuses).map((kind) => kind.desired.name)
+  const derived = [...Object.values(routes), ...Object.values(others)].map(({ name }) => name)
+  expect(desired.sort()).toEqual(derived.sort())
+  for (const { kind } of listStatusKinds(statuses)) expect(Object.keys(kinds)).toContain(kind)
 })

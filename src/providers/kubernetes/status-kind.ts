@@ -3,7 +3,7 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Statuses } from '../../status/statuses.ts'
 import type { JsonObject } from './json.ts'
 import { findPatience } from './status-patience.ts'
-import { gatewayClassShape, gatewayShape, routeShape, type StatusShape } from './status-shape.ts'
+import { gatewayClassShape, gatewayShape, listenerSetShape, routeShape, type StatusShape } from './status-shape.ts'
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
@@ -29,7 +29,7 @@ export function listStatusKinds({ gatewayClasses, gateways, listenerSets, routes
   return [
     { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
     { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
-    { kind: 'ListenerSet', shape: gatewayShape, desired: listenerSets, isPaced: true },
+    { kind: 'ListenerSet', shape: listenerSetShape, desired: listenerSets, isPaced: true, patience: findPatience },
     ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
   ]
 }

@@ -2,6 +2,7 @@ import {
   gatewayClassConditions,
   gatewayConditions,
   listenerConditions,
+  listenerSetConditions,
   routeConditions,
 } from '../../gatewayapi/conditions.ts'
 
@@ -35,11 +36,17 @@ export const gatewayClassShape: OwnerShape = {
   listenerConditionTypes: new Set(),
 }
 
-/** Also of ListenerSets. Scheduled, Ready and Detached are what earlier versions of the API had. */
+/** Scheduled, Ready and Detached are what earlier versions of the API had. */
 export const gatewayShape: OwnerShape = {
   form: 'owner',
   conditionTypes: new Set([...Object.keys(gatewayConditions), 'Scheduled', 'Ready']),
   listenerConditionTypes: new Set([...Object.keys(listenerConditions), 'Ready', 'Detached']),
+}
+
+export const listenerSetShape: OwnerShape = {
+  form: 'owner',
+  conditionTypes: new Set(Object.keys(listenerSetConditions)),
+  listenerConditionTypes: new Set(Object.keys(listenerConditions)),
 }
 
 /** Of every kind of route. Programmed is not of the specification: see status/route.ts. */

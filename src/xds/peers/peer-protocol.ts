@@ -1,4 +1,5 @@
-import type { ResourceAck } from '../acks.ts'
+import type { Rejection, ResourceAck } from '../acks.ts'
+import type { Culprit } from '../isolation.ts'
 import { typeUrls } from '../resource.ts'
 
 /** What proxies say of one resource, as one replica hears it. */
@@ -62,11 +63,21 @@ function decodeChange(change: unknown): readonly [string, ResourceAck | undefine
   const { key, acked, rejected } = change
   const ack: ResourceAck = {
     ...(typeof acked === 'string' && { ackedVersion: acked }),
-    ...(isRecord(rejected) && {
-      rejected: { version: String(rejected['version']), message: String(rejected['message']) },
-    }),
+    ...(isRecord(rejected) && { rejected: decodeRejection(rejected) }),
   }
   return [key, ack.ackedVersion === undefined && ack.rejected === undefined ? undefined : ack]
+}
+
+function decodeRejection({ version, message, culprits }: Readonly<Record<string, unknown>>): Rejection {
+  return {
+    version: String(version),
+    message: String(message),
+    ...(Array.isArray(culprits) && { culprits: culprits.filter(isRecord).map(decodeCulprit) }),
+  }
+}
+
+function decodeCulprit({ name, sources, message }: Readonly<Record<string, unknown>>): Culprit {
+  return { name: String(name), sources: Array.isArray(sources) ? sources.map(String) : [], message: String(message) }
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

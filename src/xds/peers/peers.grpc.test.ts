@@ -78,8 +78,11 @@ describe('acks between replicas', () => {
     // A cluster that is accepted interests nobody.
     await vi.waitFor(() => expect(heard()).toEqual([[listenerAck, { ackedVersion: 'a' }]]))
     const bad = ackKey(typeUrls.cluster, 'shop/edge', 'bad')
-    other.setAck(bad, { rejected: { version: 'd', message: 'no' } })
-    await vi.waitFor(() => expect(heard()).toContainEqual([bad, { rejected: { version: 'd', message: 'no' } }]))
+    const culprits = [{ name: 'h', sources: ['route/h'], message: 'no' }]
+    other.setAck(bad, { rejected: { version: 'd', message: 'no', culprits } })
+    await vi.waitFor(() =>
+      expect(heard()).toContainEqual([bad, { rejected: { version: 'd', message: 'no', culprits } }]),
+    )
     other.setAck(bad, { ackedVersion: 'e' })
     await vi.waitFor(() => expect(heard()).toHaveLength(1))
     other.setAck(listenerAck, undefined)

@@ -1,0 +1,153 @@
+import { type MetricFamily, type Sample, singleMetric } from './admin/metric.ts'
+import type { Clock } from './base/clock.ts'
+import type { KubernetesApplier } from './providers/kubernetes/applier.ts'
+import type { KindStatus } from './providers/kubernetes/kind-reader.ts'
+import type { KubernetesProvider } from './providers/kubernetes/kubernetes-provider.ts'
+import type { LeaderElection } from './providers/kubernetes/leader-election.ts'
+import type { Provisioner } from './providers/kubernetes/provisioner.ts'
+import type { StatusWriter } from './providers/kubernetes/status-writer.ts'
+import type { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
+import type { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
+import type { PeerAcks } from './xds/peers/peer-acks.ts'
+
+/** Everything of a cluster that counts something. */
+export interface ClusterParts {
+  readonly provider: KubernetesProvider
+  readonly writer: StatusWriter
+  readonly provisioner: Provisioner
+  readonly applier: KubernetesApplier
+  readonly election: LeaderElection
+  readonly reviewer: TokenReviewer
+  readonly certificate: XdsCertificate
+  readonly peers: PeerAcks
+  readonly clock: Clock
+}
+
+/** What the control plane tells of its dealings with the API server. */
+export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily[] {
+  const { writer, provisioner, applier, election, reviewer, certificate, peers } = parts
+  return [
+    ...createKindMetrics(parts),
+    {
+      name: 'gatewright_status_writes_total',
+      type: 'counter',
+      help: 'Writes of statuses by kind and by how they ended.',
+      samples: () => [...writer.counters.writes].flatMap(([kind, results]) => labelled('result', results, { kind })),
+    },
+    singleMetric('counter', 'gatewright_status_skipped_total', 'Statuses that were right already.', () => {
+      return writer.counters.skipped
+    }),
+    singleMetric('gauge', 'gatewright_status_queue_count', 'Objects whose status waits to be written.', () => {
+      return writer.state.waiting
+    }),
+    singleMetric('gauge', 'gatewright_status_oldest_seconds', 'How long the one that waits longest has waited.', () => {
+      return writer.state.oldestAge / 1000
+    }),
+    {
+      name: 'gatewright_infrastructure_objects_total',
+      type: 'counter',
+      help: 'What was done to objects of Gateways. refused: they belong to somebody else. yielded: fields left to others.',
+      samples: () => labelled('result', { ...applier.counters }),
+    },
+    singleMetric('counter', 'gatewright_infrastructure_failures_total', 'Attempts that failed.', () => {
+      return provisioner.counters.failures
+    }),
+    singleMetric(
+      'gauge',
+      'gatewright_infrastructure_pending_count',
+      'Gateways that something is to be done for.',
+      () => {
+        return provisioner.pending
+      },
+    ),
+    singleMetric('gauge', 'gatewright_election_leader_status', '1 while this replica leads.', () => {
+      return election.isLeader() ? 1 : 0
+    }),
+    singleMetric(
+      'counter',
+      'gatewright_election_failures_total',
+      'Attempts to read or write the Lease that failed.',
+      () => {
+        return election.counters.failures
+      },
+    ),
+    {
+      name: 'gatewright_authentication_tokens_total',
+      type: 'counter',
+      help: 'Tokens of proxies: reviews asked for, answered from memory, failed, and held back by the rate limit.',
+      samples: () => labelled('result', { ...reviewer.counters }),
+    },
+    {
+      name: 'gatewright_certificate_expiry_seconds',
+      type: 'gauge',
+      help: 'When what proxies trust runs out, in Unix time.',
+      samples: () => {
+        const { expiry } = certificate
+        return expiry
+          ? labelled('of', { certificate: expiry.certificate / 1000, authority: expiry.authority / 1000 })
+          : []
+      },
+    },
+    {
+      name: 'gatewright_peers_replicas_count',
+      type: 'gauge',
+      help: 'Other replicas, and those of them whose proxies are completely known.',
+      samples: () => labelled('state', { known: peers.state.peers, heard: peers.state.complete }),
+    },
+  ]
+}
+
+const states = ['loading', 'synced', 'failing', 'forbidden', 'absent'] as const
+
+function createKindMetrics({ provider, clock }: ClusterParts): readonly MetricFamily[] {
+  const each = (
+    type: MetricFamily['type'],
+    noun: string,
+    help: string,
+    pick: (status: KindStatus) => number | undefined,
+  ): MetricFamily => ({
+    type,
+    name: `gatewright_kubernetes_${noun}`,
+    help,
+    samples: () =>
+      Object.entries(provider.status().kinds).flatMap(([kind, status]) => {
+        const value = pick(status)
+        return value === undefined ? [] : [{ labels: { kind }, value }]
+      }),
+  })
+  return [
+    {
+      name: 'gatewright_kubernetes_kinds_status',
+      type: 'gauge',
+      help: '1 for the state that the reading of each kind is in.',
+      samples: () =>
+        Object.entries(provider.status().kinds).flatMap(([kind, { state }]) =>
+          states.map((s) => ({ labels: { kind, state: s }, value: s === state ? 1 : 0 })),
+        ),
+    },
+    each('gauge', 'objects_count', 'Objects in force.', (s) => s.objects),
+    each('gauge', 'refused_objects_count', 'Objects that our schema refuses; the last good one is in force.', (s) => {
+      return s.refusedObjects
+    }),
+    each('counter', 'events_total', 'Events of watches.', (s) => s.counters.events),
+    each('counter', 'relists_total', 'Complete loads after the first.', (s) => s.counters.relists),
+    each('counter', 'watch_errors_total', 'Watches that did not end in good order.', (s) => s.counters.watchErrors),
+    each('counter', 'malformed_total', 'Objects and lines that made no sense.', (s) => s.counters.malformed),
+    each(
+      'gauge',
+      'blind_seconds',
+      'For how long changes would have gone unnoticed; absent while they would not.',
+      (s) => {
+        return s.blindSince === undefined ? undefined : (clock.now() - s.blindSince) / 1000
+      },
+    ),
+  ]
+}
+
+function labelled(
+  label: string,
+  values: Readonly<Record<string, number>>,
+  more: Readonly<Record<string, string>> = {},
+): Sample[] {
+  return Object.entries(values).map(([name, value]) => ({ labels: { ...more, [label]: name }, value }))
+}
