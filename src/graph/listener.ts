@@ -1,12 +1,15 @@
-import type { Collection, Reads } from '../collections/collection.ts'
+import { compactList, none } from '../base/compact-list.ts'
+import type { Collection } from '../collections/collection.ts'
 import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-selector.ts'
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import { joinWords } from '../gatewayapi/objects/schema.ts'
+import type { BackendReferenceContext, BackendReferrer } from './backend-reference.ts'
 import type { CertificateNode, CertificateState } from './certificate.ts'
+import { type ListenerFilterNode, resolveListenerFilters } from './listener-filter.ts'
 import type { Problem } from './problem.ts'
-import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
+import { isReferencePermitted } from './reference-grant.ts'
 
 /** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
 export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
@@ -50,6 +53,10 @@ export interface ListenerNode {
   readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
+  /** What every request goes through before its route is chosen. */
+  readonly filters: readonly ListenerFilterNode[]
+  /** Nobody can be asked who must be: all requests are answered with 500. */
+  readonly isClosed: boolean
   readonly supportedKinds: readonly RouteKind[]
   readonly allowedNamespaces: AllowedNamespaces
   /**
@@ -69,9 +76,7 @@ const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
   ['UDP', ['UDPRoute']],
 ])
 
-export interface ListenerContext {
-  readonly reads: Reads
-  readonly grants: ReferenceGrantIndex
+export interface ListenerContext extends BackendReferenceContext {
   readonly certificates: Collection<NamespacedName, CertificateState>
 }
 
@@ -102,6 +107,8 @@ export function resolveListener(
     return {
       ...base,
       certificates: [],
+      filters: none,
+      isClosed: false,
       supportedKinds: [],
       allowedNamespaces: { from: 'None' },
       verdict: 'rejected',
@@ -112,11 +119,8 @@ export function resolveListener(
   const namespaces = resolveNamespaces(spec, path)
   const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
-  // Without them it might let everybody in.
-  if ((spec.filters?.requests ?? []).length > 0) {
-    const message = 'filters of listeners are not supported: attach them to routes'
-    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `${path}.filters` })
-  }
+  const { filters, isClosed, ...filtered } = resolveListenerFilters(spec, path, referrerOf(owner), context)
+  problems.push(...filtered.problems)
   const serves =
     kinds.supportedKinds.length > 0 &&
     (certificates === undefined || certificates.certificates.length > 0) &&
@@ -124,11 +128,17 @@ export function resolveListener(
   return {
     ...base,
     certificates: certificates?.certificates ?? [],
+    filters: compactList(filters),
+    isClosed,
     supportedKinds: kinds.supportedKinds,
     allowedNamespaces: namespaces.allowedNamespaces,
     verdict: serves ? 'accepted' : 'attachable',
     problems,
   }
+}
+
+function referrerOf({ kind, key }: ListenerOwner): BackendReferrer {
+  return { kind, namespace: splitNamespacedName(key).namespace }
 }
 
 function resolveTls({ protocol, tls }: ListenerSpec): ListenerNode['tls'] {
