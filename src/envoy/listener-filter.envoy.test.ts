@@ -28,7 +28,7 @@ const listener = (name: string, port: number, filters: readonly string[], hostna
 const listeners = [
   listener('guarded', 80, [auth('first')], '*.guarded.test'),
   listener('open', 80, []),
-  listener('both', 81, [auth('first'), auth('second')]),
+  listener('both', 81, [auth('first'), auth('by-grpc', 'GRPC'), auth('second')]),
   listener('stream', 82, [auth('by-grpc', 'GRPC')]),
   listener('nobody', 83, [auth('gone')]),
 ]

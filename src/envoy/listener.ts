@@ -96,5 +96,6 @@ function buildSecureChains(listener: ListenerNode, options: ListenerOptions): Fi
 /** @param listeners all that share the table, at least one */
 function serve(listeners: readonly ListenerNode[], { bucketsOf }: ListenerOptions): ServedTable {
   const name = tableName((listeners as [ListenerNode])[0])
-  return { name, buckets: bucketsOf?.(name) ?? 1, canReroute: listeners.some((l) => l.filters.length > 0) }
+  const listenerFilters = Math.max(...listeners.map((l) => l.filters.length))
+  return { name, buckets: bucketsOf?.(name) ?? 1, listenerFilters }
 }

@@ -26,9 +26,6 @@ export interface ListenerFilters {
   readonly problems: readonly Problem[]
 }
 
-/** As many as every connection manager has places for. */
-export const maxListenerFilters = 2
-
 /** Every backend that filters of listeners name. @param namespace of the Gateway or ListenerSet */
 export function filterBackendKeysOf(listeners: readonly ListenerSpec[], namespace: string): BackendKey[] {
   const filters = listeners.flatMap((listener) => listener.filters?.requests ?? [])
@@ -69,10 +66,6 @@ export function resolveListenerFilters(
       const slowToWarm = resolved.backend.endpoints.type === 'dns'
       nodes.push({ filter: externalAuth, backend: identified, slowToWarm })
     }
-  }
-  if (requests.length > maxListenerFilters) {
-    const message = `more than ${maxListenerFilters} filters are not supported: remove some`
-    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `${path}.filters.requests` })
   }
   return { filters: nodes, isClosed, problems }
 }

@@ -1,7 +1,6 @@
 import { assert } from '../../base/assert.ts'
 import type { HTTPExternalAuthFilter } from '../../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../../gen/envoy.js'
-import { maxListenerFilters } from '../../graph/listener-filter.ts'
 import { maxAuths } from '../../graph/route-rule.ts'
 import { buildDuration, packAny } from '../any.ts'
 
@@ -36,11 +35,18 @@ function buildPlace(name: string, disabled: boolean): HttpFilter {
   return { name, typedConfig: packAny(ExtensionWithMatcher, { extensionConfig: composite }), disabled }
 }
 
-const listenerPlaces = Array.from({ length: maxListenerFilters }, (_, place) => `gatewright.listener_auth.${place}`)
-const routePlaces = Array.from({ length: maxAuths }, (_, place) => `gatewright.external_auth.${place}`)
+const listPlaces = (kind: string, count: number) =>
+  Array.from({ length: count }, (_, place) => `gatewright.${kind}.${place}`)
 
-/** Of listeners. They stand in virtual hosts, which nothing changes on the way, so that they may be switched on there. */
-export const listenerAuthFilters = listenerPlaces.map((name) => buildPlace(name, true))
+/**
+ * Of listeners. They stand in virtual hosts, which nothing changes on the way, so that they may be switched on there.
+ * @param count of filters of that listener of the table that has most
+ */
+export function listListenerFilters(count: number): HttpFilter[] {
+  return listPlaces('listener_auth', count).map((name) => buildPlace(name, true))
+}
+
+const routePlaces = listPlaces('external_auth', maxAuths)
 
 /**
  * Of rules. Envoy leaves a filter that is `disabled` out when a request begins, unless its Route switches it on.
@@ -57,7 +63,7 @@ export function buildAuths(auths: readonly AuthPlan[]): { [filter: string]: Any 
 
 /** The same for the virtual hosts of a listener. What they change may lead to another Route, but never to another host. */
 export function buildListenerAuths(auths: readonly AuthPlan[]): { [filter: string]: Any } {
-  return fillPlaces(listenerPlaces, auths, true)
+  return fillPlaces(listPlaces('listener_auth', auths.length), auths, true)
 }
 
 function fillPlaces(places: readonly string[], auths: readonly AuthPlan[], clearRouteCache: boolean) {
