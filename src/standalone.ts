@@ -193,6 +193,7 @@ function notifyOnChange({ statuses, graph }: ControlPlane, notify: () => void): 
   statuses.gatewayClasses.subscribe(soon)
   statuses.gateways.subscribe(soon)
   statuses.listenerSets.subscribe(soon)
+  statuses.backendTLSPolicies.subscribe(soon)
   for (const routes of Object.values(statuses.routes)) routes.subscribe(soon)
   graph.bindings.subscribe(soon)
 }

@@ -9,7 +9,7 @@ import { packAny } from './any.ts'
 import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
 import { buildHeaderPolicy } from './header-policy.ts'
 import type { ServedTable } from './http-connection-manager.ts'
-import { listenerName, secretName, streamClusterName, tableName } from './names.ts'
+import { authoritiesName, listenerName, secretName, streamClusterName, tableName } from './names.ts'
 import { buildUdpProxy } from './stream-proxy.ts'
 
 const { Listener } = envoy.config.listener.v3
@@ -74,8 +74,7 @@ export function buildListener(listeners: readonly ListenerNode[], options: Liste
           ...(secure && { listenerFilters: [tlsInspector] }),
         }),
   }).finish()
-  const secrets = secure ? [...new Set(sorted.flatMap((l) => l.certificates.map((c) => secretName(c.key))))].sort() : []
-  return { bytes, secrets }
+  return { bytes, secrets: [...new Set(listeners.flatMap(listSecrets))].sort() }
 }
 
 /** @param listeners those of the port, at least one */
@@ -98,4 +97,9 @@ function serve(listeners: readonly ListenerNode[], { bucketsOf }: ListenerOption
   const name = tableName((listeners as [ListenerNode])[0])
   const listenerFilters = Math.max(...listeners.map((l) => l.filters.length))
   return { name, buckets: bucketsOf?.(name) ?? 1, listenerFilters }
+}
+
+function listSecrets({ certificates, clientValidation }: ListenerNode): string[] {
+  const names = certificates.map((c) => secretName(c.key))
+  return clientValidation ? [...names, authoritiesName(clientValidation.authorities)] : names
 }

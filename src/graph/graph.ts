@@ -6,6 +6,14 @@ import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
+import {
+  type BackendTLSPolicyNode,
+  type PoliciesByTarget,
+  resolveBackendTLSPolicy,
+  type TargetKey,
+  targetKeysOf,
+} from './backend-tls-policy.ts'
+import { type CaBundleKey, type CaBundleState, caBundleKey, parseBundle, parseConfigMapBundle } from './ca-bundle.ts'
 import { type CertificateState, parseCertificate } from './certificate.ts'
 import { type GatewayNode, listListeners, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
@@ -16,6 +24,7 @@ import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import { filterBackendKeysOf } from './listener-filter.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
+import { listAncestors, targetsOfAttachment } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
 import {
   attachRoute,
@@ -43,6 +52,11 @@ export interface Graph {
   readonly attachments: Collection<string, RouteAttachment>
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
   readonly streamOwners: Collection<StreamPlace, StreamOwner>
+  readonly backendTLSPolicies: Collection<NamespacedName, BackendTLSPolicyNode>
+  readonly policiesByTarget: PoliciesByTarget
+  /** The ancestors of policies. */
+  readonly gatewaysByTarget: Collection<TargetKey, readonly NamespacedName[]>
+  readonly caBundles: Collection<CaBundleKey, CaBundleState>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
   readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
@@ -91,8 +105,32 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       )
     },
   )
+  const caBundles = scheduler.join('CaBundleState', [
+    scheduler.deriveMany('CaBundleState of a ConfigMap', sources.configMaps, (configMap, _reads, key) => {
+      const state = parseConfigMapBundle(configMap)
+      return state ? [[caBundleKey('ConfigMap', key), state] as const] : []
+    }),
+    scheduler.deriveMany(
+      'CaBundleState of a ClusterTrustBundle',
+      sources.clusterTrustBundles,
+      ({ spec }, _reads, key) => [
+        [caBundleKey('ClusterTrustBundle', key), parseBundle(spec.trustBundle, 'in spec.trustBundle')] as const,
+      ],
+    ),
+  ])
+  const { configMaps, namespaces } = sources
+  const backendTLSPolicies = scheduler.derive('BackendTLSPolicyNode', sources.backendTLSPolicies, (policy, reads) =>
+    resolveBackendTLSPolicy(policy, { reads, configMaps, caBundles }),
+  )
+  const policiesByTarget = scheduler.index('BackendTLSPolicyNodes by target', backendTLSPolicies, targetKeysOf)
   const resolve = (key: BackendKey, reads: Reads) =>
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends, allowsLocal })
+    resolveBackend(key, {
+      reads,
+      services: sources.services,
+      backends: sources.backends,
+      policies: policiesByTarget,
+      allowsLocal,
+    })
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(
@@ -138,7 +176,6 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
     (set) => [set.gateway],
   )
-  const { configMaps, namespaces } = sources
   const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
     resolveGateway(gateway, {
       reads,
@@ -149,6 +186,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       configMaps,
       namespaces,
       listenerSets,
+      caBundles,
     }),
   )
   const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
@@ -200,6 +238,10 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
+  const attachmentsByTarget = scheduler.index('RouteAttachments by policy target', attachments, targetsOfAttachment)
+  const gatewaysByTarget = scheduler.group('Gateways by policy target', attachmentsByTarget, (target, reads, members) =>
+    listAncestors(target, members, reads, grants),
+  )
   const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
@@ -219,6 +261,10 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     attachments,
     attachmentsByListener,
     streamOwners,
+    backendTLSPolicies,
+    policiesByTarget,
+    gatewaysByTarget,
+    caBundles,
     backends,
     endpointSlicesByService,
     bindings: sources.bindings,

@@ -25,6 +25,7 @@ describe('Programmed', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True Accepted',
       'Programmed=True Programmed',
+      'ResolvedRefs=True ResolvedRefs',
     ])
     expect(summarize(fixture.listenerStatus('shop/edge/web').conditions)).toEqual([
       ...all,
@@ -142,6 +143,7 @@ describe('a port that cannot be bound', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True ListenersNotValid',
       'Programmed=True Programmed',
+      'ResolvedRefs=True ResolvedRefs',
     ])
   })
 })
@@ -152,6 +154,7 @@ describe('bad listeners', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=False ListenersNotValid',
       'Programmed=False Invalid',
+      'ResolvedRefs=True ResolvedRefs',
     ])
     const listener = fixture.listenerStatus('shop/edge/raw')
     expect(summarize(listener.conditions)).toEqual([
@@ -223,6 +226,7 @@ describe('references of a listener', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True Accepted',
       'Programmed=False Invalid',
+      'ResolvedRefs=False ListenersNotResolved',
     ])
   })
 

@@ -1,4 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { allowsInsecureFallback } from '../graph/client-validation.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
@@ -26,6 +27,17 @@ const gatewayRules: readonly ConditionRule[] = [
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
     rank: ['Invalid', 'AddressNotUsable', 'AddressNotAssigned', 'NoResources', 'Pending'],
   },
+  {
+    type: 'ResolvedRefs',
+    success: { status: 'True', reason: 'ResolvedRefs', message: 'All references are resolved' },
+    rank: ['RefNotPermitted', 'InvalidClientCertificateRef', 'ListenersNotResolved'],
+  },
+  {
+    type: 'InsecureFrontendValidationMode',
+    success: { status: 'False', reason: 'Secure', message: '' },
+    rank: ['ConfigurationChanged'],
+    optional: true,
+  },
 ]
 
 /** Everything that is known of a Gateway: what its author must mend, and how far its proxies have come. */
@@ -42,6 +54,8 @@ export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusCo
     ...node.problems,
     ...(binding?.problems ?? []),
     ...findGatewayProblems(node.key, listeners, ofSets, binding),
+    ...findReferenceProblems(listeners),
+    ...findFallback(node),
   ]
   const conditions = buildConditions(gatewayRules, problems, generation, true)
   return {
@@ -84,6 +98,20 @@ function findGatewayProblems(
       })
   }
   return problems
+}
+
+/** A summary of what stands on the listeners. */
+function findReferenceProblems(listeners: readonly ListenerStatus[]): Problem[] {
+  const bad = listeners.filter((l) => !isTrue(l, 'ResolvedRefs')).map((l) => `listener "${l.name}"`)
+  if (bad.length === 0) return []
+  return [{ on: 'ResolvedRefs', reason: 'ListenersNotResolved', message: `see the conditions of ${bad.join(', ')}` }]
+}
+
+function findFallback({ source }: GatewayNode): Problem[] {
+  if (!allowsInsecureFallback(source)) return []
+  const message = 'clients without a good certificate are let in: only backends can tell them apart'
+  const path = 'spec.tls.frontend'
+  return [{ on: 'InsecureFrontendValidationMode', reason: 'ConfigurationChanged', message, path }]
 }
 
 /** Some bad listeners among good ones leave the Gateway accepted, and the reason says so. */

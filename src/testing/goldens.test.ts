@@ -38,6 +38,5 @@ describe('golden', () => {
         .join('\n---\n')
       expect(formatGolden(await translateGolden(reversed)), name).toBe(formatGolden(await translateGolden(input)))
     }
-    // Every case twice.
   }, 120_000)
 })
