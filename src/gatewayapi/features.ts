@@ -46,7 +46,7 @@ export const features: readonly Feature[] = [
     ['RouteHostnameIntersectionPrecedence', 'claimed'],
     ['AddressRoutability', 'claimed', 'experimental'],
     ['AddressRoutabilityCluster', 'claimed', 'experimental'],
-    ['ListenerFilters', undefined, 'experimental'],
+    ['ListenerFilters', 'claimed', 'experimental'],
   ] as Row[]),
   ...rows('extended', '', [
     ['ListenerSet', 'claimed'],

@@ -2,6 +2,8 @@ import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
+import type { Gateway } from '../gatewayapi/objects/gateway.ts'
+import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
 import {
@@ -20,6 +22,7 @@ import { resolveGRPCRoute } from './grpc-route.ts'
 import { resolveHTTPRoute } from './http-route.ts'
 import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
+import { filterBackendKeysOf } from './listener-filter.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { listAncestors, targetsOfAttachment } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
@@ -115,35 +118,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       ],
     ),
   ])
-  const listenerSets = scheduler.index(
-    'DeclaredListenerSets by Gateway',
-    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
-      declareListenerSet(set, { reads, grants, certificates }),
-    ),
-    (set) => [set.gateway],
-  )
   const { configMaps, namespaces } = sources
-  const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
-    resolveGateway(gateway, {
-      reads,
-      grants,
-      certificates,
-      classes: gatewayClasses,
-      configMaps,
-      namespaces,
-      listenerSets,
-      caBundles,
-    }),
-  )
-  const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
-    listListeners(gateway).map((listener) => [listener.key, listener] as const),
-  )
-  const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
-  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
-  const defaultParents: DefaultParents = scheduler.index('default ParentNodes', parents, (p) =>
-    p.isDefault ? ['All'] : [],
-  )
-
   const backendTLSPolicies = scheduler.derive('BackendTLSPolicyNode', sources.backendTLSPolicies, (policy, reads) =>
     resolveBackendTLSPolicy(policy, { reads, configMaps, caBundles }),
   )
@@ -183,7 +158,46 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
       resolve,
     ),
+    scheduler.group(
+      'BackendNode of Gateways',
+      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of ListenerSets',
+      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
+      resolve,
+    ),
   ])
+  const listenerSets = scheduler.index(
+    'DeclaredListenerSets by Gateway',
+    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
+      declareListenerSet(set, { reads, grants, certificates, backends }),
+    ),
+    (set) => [set.gateway],
+  )
+  const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
+    resolveGateway(gateway, {
+      reads,
+      grants,
+      certificates,
+      backends,
+      classes: gatewayClasses,
+      configMaps,
+      namespaces,
+      listenerSets,
+      caBundles,
+    }),
+  )
+  const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
+    listListeners(gateway).map((listener) => [listener.key, listener] as const),
+  )
+  const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
+  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
+  const defaultParents: DefaultParents = scheduler.index('default ParentNodes', parents, (p) =>
+    p.isDefault ? ['All'] : [],
+  )
+
   const routes = {
     HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
       resolveHTTPRoute(route, { reads, grants, backends }),
@@ -255,4 +269,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     endpointSlicesByService,
     bindings: sources.bindings,
   }
+}
+
+/** What filters of the listeners of a Gateway or ListenerSet refer to. */
+function listenerBackendKeysOf({ metadata, spec }: Gateway | ListenerSet): BackendKey[] {
+  return filterBackendKeysOf(spec.listeners, metadata.namespace)
 }

@@ -247,13 +247,13 @@ describe('certificates of an HTTPS listener', () => {
 })
 
 describe('what would be dangerous to ignore', () => {
-  test('a listener with filters does not serve without them', () => {
+  test('a listener with a filter that nobody knows does not serve without it', () => {
     const listener = edge(
       '[{name: web, port: 80, protocol: HTTP, filters: {requests: [{type: ExtensionRef, extensionRef: {group: example.com, kind: Guard, name: door}}]}}]',
     ).listener('shop/edge/web')
     expect(listener).toMatchObject({
       verdict: 'attachable',
-      problems: [{ on: 'Accepted', reason: 'UnsupportedValue', path: 'spec.listeners[0].filters' }],
+      problems: [{ on: 'Accepted', reason: 'UnsupportedValue', path: 'spec.listeners[0].filters.requests[0]' }],
     })
   })
 })

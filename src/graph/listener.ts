@@ -1,10 +1,13 @@
+import { compactList, none } from '../base/compact-list.ts'
 import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-selector.ts'
 import { type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import { joinWords } from '../gatewayapi/objects/schema.ts'
+import type { BackendReferenceContext, BackendReferrer } from './backend-reference.ts'
 import { type CertificateContext, type CertificateNode, resolveCertificateReference } from './certificate.ts'
 import type { ClientValidation } from './client-validation.ts'
+import { type ListenerFilterNode, resolveListenerFilters } from './listener-filter.ts'
 import type { Problem } from './problem.ts'
 
 /** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
@@ -49,6 +52,10 @@ export interface ListenerNode {
   readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
+  /** What every request goes through before its route is chosen. */
+  readonly filters: readonly ListenerFilterNode[]
+  /** Nobody can be asked who must be: all requests are answered with 500. */
+  readonly isClosed: boolean
   /** Absent: clients are not asked for certificates. */
   readonly clientValidation?: ClientValidation
   readonly supportedKinds: readonly RouteKind[]
@@ -70,7 +77,7 @@ const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
   ['UDP', ['UDPRoute']],
 ])
 
-export type ListenerContext = CertificateContext
+export interface ListenerContext extends CertificateContext, BackendReferenceContext {}
 
 /** Judges one listener by itself; `rejectConflicts` then compares it with its neighbours. */
 export function resolveListener(
@@ -99,6 +106,8 @@ export function resolveListener(
     return {
       ...base,
       certificates: [],
+      filters: none,
+      isClosed: false,
       supportedKinds: [],
       allowedNamespaces: { from: 'None' },
       verdict: 'rejected',
@@ -109,11 +118,8 @@ export function resolveListener(
   const namespaces = resolveNamespaces(spec, path)
   const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
-  // Without them it might let everybody in.
-  if ((spec.filters?.requests ?? []).length > 0) {
-    const message = 'filters of listeners are not supported: attach them to routes'
-    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `${path}.filters` })
-  }
+  const { filters, isClosed, ...filtered } = resolveListenerFilters(spec, path, referrerOf(owner), context)
+  problems.push(...filtered.problems)
   const serves =
     kinds.supportedKinds.length > 0 &&
     (certificates === undefined || certificates.certificates.length > 0) &&
@@ -121,11 +127,17 @@ export function resolveListener(
   return {
     ...base,
     certificates: certificates?.certificates ?? [],
+    filters: compactList(filters),
+    isClosed,
     supportedKinds: kinds.supportedKinds,
     allowedNamespaces: namespaces.allowedNamespaces,
     verdict: serves ? 'accepted' : 'attachable',
     problems,
   }
+}
+
+function referrerOf({ kind, key }: ListenerOwner): BackendReferrer {
+  return { kind, namespace: splitNamespacedName(key).namespace }
 }
 
 function resolveTls({ protocol, tls }: ListenerSpec): ListenerNode['tls'] {

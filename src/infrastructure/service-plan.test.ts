@@ -224,7 +224,7 @@ test('after any edits everything comes to rest, each address that can be had is 
     maxLength: 4,
     selector: (r) => (typeof r === 'string' ? r || Symbol() : 'value' in r ? r.value : Symbol()),
   })
-  fc.assert(
+  void fc.assert(
     fc.property(fc.array(fc.tuple(spec, fc.nat(4)), { minLength: 1, maxLength: 6 }), (edits) => {
       const bed = new AddressCluster()
       for (const [addresses, steps] of edits) {
