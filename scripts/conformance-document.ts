@@ -63,6 +63,6 @@ function cells(section: ReportSection | undefined): string {
 function formatNames(features: readonly Feature[]): string {
   const sorted = [...features].sort((a, b) => compareStrings(a.name, b.name))
   return sorted
-    .map(({ name, channel }) => `\`${name}\`${channel === 'experimental' ? ' (experimental CRDs)' : ''}`)
-    .join(', ')
+    .map(({ name, channel }) => `- \`${name}\`${channel === 'experimental' ? ' (experimental CRDs)' : ''}`)
+    .join('\n')
 }

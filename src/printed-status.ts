@@ -4,7 +4,7 @@ import type { ControlPlane } from './control-plane.ts'
 import { splitNamespacedName } from './gatewayapi/object-key.ts'
 import { routeKinds } from './graph/route.ts'
 
-/** Every status, in the form that commands print: GatewayClasses, Gateways, ListenerSets, then routes, each by name. */
+/** Every status, in the form that commands print: GatewayClasses, Gateways, ListenerSets, routes, then policies, each by name. */
 export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): PrintedStatus[] {
   const printed: PrintedStatus[] = []
   const byName = compareBy<readonly [string, unknown]>((a, b) => compareStrings(a[0], b[0]))
@@ -38,6 +38,12 @@ export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): Prin
       })
       printed.push({ kind, namespace, name, status, conditions })
     }
+  }
+  for (const [key, status] of [...statuses.backendTLSPolicies.entries()].sort(byName)) {
+    const conditions = status.ancestors.flatMap(({ ancestorRef: { namespace, name }, conditions }) =>
+      about(`ancestor ${namespace}/${name}`, conditions),
+    )
+    printed.push({ kind: 'BackendTLSPolicy', ...splitNamespacedName(key), status, conditions })
   }
   return printed
 }

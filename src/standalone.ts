@@ -7,10 +7,10 @@ import type { Logger } from './base/logger.ts'
 import type { RunView, Standalone } from './cli/run.ts'
 import { type ControlPlane, createServingControlPlane, type ServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy, type TablePolicy } from './envoy/table-form.ts'
+import { deriveLocalBinding } from './infrastructure/local-binding.ts'
 import { createSink } from './object-sink.ts'
 import { FileProvider } from './providers/file/file-provider.ts'
 import { type FileReport, formatProblem } from './providers/file/report.ts'
-import type { AddressPlan } from './providers/local-envoy/address-plan.ts'
 import { findEnvoy } from './providers/local-envoy/envoy-binary.ts'
 import { LocalEnvoy } from './providers/local-envoy/local-envoy.ts'
 import { LocalProxies } from './providers/local-envoy/local-proxies.ts'
@@ -101,7 +101,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     },
     bind: (gateway, plan) => {
       scheduler.batch(() => {
-        if (plan) sources.bindings.set(gateway, toBinding(plan))
+        if (plan) sources.bindings.set(gateway, deriveLocalBinding(plan, fleets.get(gateway)?.addresses ?? []))
         else {
           tokens.delete(gateway)
           sources.bindings.delete(gateway)
@@ -158,17 +158,6 @@ async function startAdmin(address: string, { scheduler, xds }: ServingControlPla
   }
 }
 
-function toBinding({ address, bound, problems }: AddressPlan) {
-  const portOf = (map: ReadonlyMap<number, unknown>) =>
-    Object.fromEntries([...map].map(([port, value]) => [String(port), value]))
-  return {
-    listenAddress: address,
-    ports: portOf(bound) as Record<string, number>,
-    addresses: [{ type: 'IPAddress', value: address }],
-    portProblems: portOf(problems) as Record<string, string>,
-  }
-}
-
 /** A problem is told when it appears, not with every look at the files. */
 function reportOnce(tell: (text: string) => void): (report: FileReport) => void {
   let told = new Set<string>()
@@ -193,6 +182,7 @@ function notifyOnChange({ statuses, graph }: ControlPlane, notify: () => void): 
   statuses.gatewayClasses.subscribe(soon)
   statuses.gateways.subscribe(soon)
   statuses.listenerSets.subscribe(soon)
+  statuses.backendTLSPolicies.subscribe(soon)
   for (const routes of Object.values(statuses.routes)) routes.subscribe(soon)
   graph.bindings.subscribe(soon)
 }

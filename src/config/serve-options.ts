@@ -63,6 +63,10 @@ export const serveOptions = {
     'gatewright-xds',
     'Audience of the service account tokens with which proxies show who they are.',
   ),
+  allowLocalBackends: switchOption(
+    'allow-local-backends',
+    'Backends may lead to loopback and link-local addresses and to Unix sockets, which are those of the proxy. Whoever may write Backends can then reach the admin port of Envoy.',
+  ),
   tables: runOptions.tables,
   kubeconfig: optionalText(
     'kubeconfig',

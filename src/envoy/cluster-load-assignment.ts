@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { compareBy, compareStrings } from '../base/compare.ts'
 import type { Endpoint, EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import { envoy } from '../gen/envoy.js'
-import type { BackendNode, StaticEndpoint } from '../graph/backend.ts'
+import { type BackendNode, identityOf, type StaticEndpoint } from '../graph/backend.ts'
 import { clusterName } from './names.ts'
 
 type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
@@ -20,7 +20,7 @@ interface SocketEndpoint {
  */
 export function buildClusterLoadAssignment(backend: BackendNode, slices: readonly EndpointSlice[]): Uint8Array {
   const endpoints = backend.endpoints.type === 'dns' ? [] : listLbEndpoints(backend, slices)
-  return ClusterLoadAssignment.encode(buildAssignment(clusterName(backend), endpoints)).finish()
+  return ClusterLoadAssignment.encode(buildAssignment(clusterName(identityOf(backend)), endpoints)).finish()
 }
 
 /** What a backend leads to, also where that is a name. */

@@ -1,9 +1,11 @@
 import { envoy } from '../gen/envoy.js'
-import type { BackendNode } from '../graph/backend.ts'
+import { type BackendNode, identityOf } from '../graph/backend.ts'
+import type { CertificateNode } from '../graph/certificate.ts'
 import { buildDuration, packAny } from './any.ts'
 import { buildNamedAssignment } from './cluster-load-assignment.ts'
 import { adsSource } from './config-source.ts'
 import { clusterName, clusterStatName } from './names.ts'
+import { buildUpstreamTls } from './upstream-tls.ts'
 
 type Cluster = envoy.config.cluster.v3.Cluster
 const { Cluster } = envoy.config.cluster.v3
@@ -33,18 +35,27 @@ export const dnsResolver = {
   typedConfig: packAny(CaresDnsResolverConfig, { queryTimeoutSeconds: { value: 1 }, queryTries: { value: 1 } }),
 }
 
-/** The cluster of a resolved backend. Endpoints known by address come by EDS, so that their changes are not the cluster's. */
-export function buildCluster(backend: BackendNode): Uint8Array {
+/**
+ * The cluster of a resolved backend. Endpoints known by address come by EDS, so that their changes are not the cluster's.
+ * @param certificate that the proxies show, where TLS is spoken
+ */
+export function buildCluster(backend: BackendNode, certificate?: CertificateNode): Uint8Array {
+  const identity = identityOf(backend)
+  const name = clusterName(identity)
+  const http2 = backend.protocol === 'h2c'
   const base: Cluster = {
-    name: clusterName(backend),
-    altStatName: clusterStatName(backend),
+    name,
+    altStatName: clusterStatName(identity),
     connectTimeout,
     lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
     circuitBreakers,
     perConnectionBufferLimitBytes: { value: 32 * kibibyte },
     // An endpoint that Kubernetes has removed gets no new requests, whatever a health check last said.
     ignoreHealthOnHostRemoval: true,
-    ...(backend.protocol === 'h2c' && { typedExtensionProtocolOptions: { [httpOptions]: http2Options } }),
+    ...(backend.tls && {
+      transportSocket: buildUpstreamTls(backend.tls, { certificate, protocols: [http2 ? 'h2' : 'http/1.1'] }),
+    }),
+    ...(http2 && { typedExtensionProtocolOptions: { [httpOptions]: http2Options } }),
   }
   if (backend.endpoints.type !== 'dns')
     return Cluster.encode({
@@ -58,7 +69,7 @@ export function buildCluster(backend: BackendNode): Uint8Array {
     dnsLookupFamily: Cluster.DnsLookupFamily.V4_PREFERRED,
     respectDnsTtl: true,
     typedDnsResolverConfig: dnsResolver,
-    loadAssignment: buildNamedAssignment(clusterName(backend), backend.endpoints.endpoints),
+    loadAssignment: buildNamedAssignment(name, backend.endpoints.endpoints),
   }).finish()
 }
 

@@ -22,7 +22,7 @@ export function buildSecureChain(listener: ListenerNode, policy: HeaderPolicy, t
   return {
     ...matchServerName(listener.hostname),
     filters: [buildHttpConnectionManager(table, listenerName(listener), policy)],
-    transportSocket: buildDownstreamTls(listener.certificates, httpProtocols),
+    transportSocket: buildDownstreamTls(listener, httpProtocols),
   }
 }
 
@@ -36,7 +36,7 @@ export function buildTlsChain(listener: ListenerNode, serverName: string): Filte
   return {
     ...matchServerName(serverName),
     filters: [buildTcpProxy(streamClusterName(listener, serverName), listenerName(listener))],
-    ...(listener.tls === 'terminate' && { transportSocket: buildDownstreamTls(listener.certificates) }),
+    ...(listener.tls === 'terminate' && { transportSocket: buildDownstreamTls(listener) }),
   }
 }
 

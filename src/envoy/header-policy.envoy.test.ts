@@ -30,13 +30,19 @@ kind: ConfigMap
 metadata: {name: verbose}
 data: {headers: verbose}
 ---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: internal}
+data: {internalAddresses: "10.0.0.0/8, 127.0.0.0/8"}
+---
 ${gateway('quiet', 8080)}
 ${gateway('verbose', 8081, '  infrastructure: {parametersRef: {group: "", kind: ConfigMap, name: verbose}}')}
+${gateway('internal', 8082, '  infrastructure: {parametersRef: {group: "", kind: ConfigMap, name: internal}}')}
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: echo}
 spec:
-  parentRefs: [{name: quiet}, {name: verbose}]
+  parentRefs: [{name: quiet}, {name: verbose}, {name: internal}]
   rules:
     - matches: [{path: {value: /old}}]
       filters: [{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /new}}}]
@@ -131,5 +137,14 @@ describe.each(['quiet', 'verbose'])('with the %s habit', (name) => {
     expect(echo.headers['X-Forwarded-For']?.[0]).toMatch(/^203\.0\.113\.7,[0-9a-f.:]+$/)
     expect(echo.headers['X-Envoy-External-Address']?.[0]).toMatch(/^127\./)
     expect(echo.headers['X-Forwarded-Proto']).toEqual(['http'])
+  })
+})
+
+describe('a class or Gateway with internal addresses', () => {
+  it('tells the backend that a client of them is internal, and nobody else’s (journey 29)', async () => {
+    const inside = await fixture.get('default/internal/http', '/get', { headers: client })
+    expect(inside.echo.headers['X-Envoy-Internal']).toEqual(['true'])
+    const outside = await fixture.get('default/quiet/http', '/get', { headers: client })
+    expect(Object.keys(outside.echo.headers)).not.toContain('X-Envoy-Internal')
   })
 })

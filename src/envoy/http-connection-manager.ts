@@ -4,8 +4,8 @@ import { buildDuration, packAny } from './any.ts'
 import { type BucketCount, bucketHeader, buildBucketMutation } from './bucket-expression.ts'
 import { adsSource } from './config-source.ts'
 import { corsFilter } from './filters/cors.ts'
-import { authFilters } from './filters/external-auth.ts'
-import { statefulSessionFilter } from './filters/stateful-session.ts'
+import { listAuthFilters, listListenerFilters } from './filters/external-auth.ts'
+import { buildSessionFilter } from './filters/stateful-session.ts'
 import type { HeaderPolicy } from './header-policy.ts'
 import { scopeCollectionName } from './names.ts'
 
@@ -43,6 +43,8 @@ export interface ServedTable {
   readonly name: string
   /** Into how many scoped tables it is divided; 1 is a RouteConfiguration. */
   readonly buckets: 1 | BucketCount
+  /** How many filters its listeners have at most. They run before the route is chosen, and may change it. */
+  readonly listenerFilters: number
 }
 
 /**
@@ -54,6 +56,7 @@ export function buildHttpConnectionManager(
   statPrefix: string,
   policy: HeaderPolicy,
 ): envoy.config.listener.v3.Filter {
+  const canReroute = table.listenerFilters > 0
   const router = packAny(Router, { suppressEnvoyHeaders: !policy.addsEnvoyHeaders })
   const manager: HttpConnectionManager = {
     ...edgeLimits,
@@ -62,9 +65,10 @@ export function buildHttpConnectionManager(
     statPrefix,
     ...buildRouteSource(table),
     httpFilters: [
+      ...listListenerFilters(table.listenerFilters),
       corsFilter,
-      ...authFilters,
-      statefulSessionFilter,
+      ...listAuthFilters(canReroute),
+      buildSessionFilter(canReroute),
       { name: 'envoy.filters.http.router', typedConfig: router },
     ],
     upgradeConfigs: [{ upgradeType: 'websocket' }],

@@ -31,6 +31,8 @@ function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode 
     hostname: '',
     tls: 'none',
     certificates: [],
+    filters: [],
+    isClosed: false,
     supportedKinds: [],
     allowedNamespaces: { from: 'Same' },
     verdict: 'accepted',

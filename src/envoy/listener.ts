@@ -9,7 +9,7 @@ import { packAny } from './any.ts'
 import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
 import { buildHeaderPolicy } from './header-policy.ts'
 import type { ServedTable } from './http-connection-manager.ts'
-import { listenerName, secretName, streamClusterName, tableName } from './names.ts'
+import { authoritiesName, listenerName, secretName, streamClusterName, tableName } from './names.ts'
 import { buildUdpProxy } from './stream-proxy.ts'
 
 const { Listener } = envoy.config.listener.v3
@@ -70,28 +70,36 @@ export function buildListener(listeners: readonly ListenerNode[], options: Liste
           perConnectionBufferLimitBytes: { value: 32 * kibibyte },
           filterChains: secure
             ? sorted.flatMap((l) => buildSecureChains(l, options))
-            : [buildOnlyChain(first, options)],
+            : [buildOnlyChain(sorted, options)],
           ...(secure && { listenerFilters: [tlsInspector] }),
         }),
   }).finish()
-  const secrets = secure ? [...new Set(sorted.flatMap((l) => l.certificates.map((c) => secretName(c.key))))].sort() : []
-  return { bytes, secrets }
+  return { bytes, secrets: [...new Set(listeners.flatMap(listSecrets))].sort() }
 }
 
-function buildOnlyChain(listener: ListenerNode, options: ListenerOptions): FilterChain {
-  if (listener.protocol === 'TCP') return buildTcpChain(listener)
-  return buildPlainChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))
+/** @param listeners those of the port, at least one */
+function buildOnlyChain(listeners: readonly ListenerNode[], options: ListenerOptions): FilterChain {
+  const [first] = listeners as [ListenerNode]
+  if (first.protocol === 'TCP') return buildTcpChain(first)
+  return buildPlainChain(first, buildHeaderPolicy(options.profile), serve(listeners, options))
 }
 
 function buildSecureChains(listener: ListenerNode, options: ListenerOptions): FilterChain[] {
   if (listener.protocol === 'HTTPS')
-    return [buildSecureChain(listener, buildHeaderPolicy(options.profile), serve(listener, options))]
+    return [buildSecureChain(listener, buildHeaderPolicy(options.profile), serve([listener], options))]
   const serverNames = options.serverNamesOf?.(listener) ?? []
   const chains = serverNames.map((serverName) => buildTlsChain(listener, serverName))
   return serverNames.includes(listener.hostname || anyHostname) ? chains : [...chains, buildClosingChain(listener)]
 }
 
-function serve(listener: ListenerNode, { bucketsOf }: ListenerOptions): ServedTable {
-  const name = tableName(listener)
-  return { name, buckets: bucketsOf?.(name) ?? 1 }
+/** @param listeners all that share the table, at least one */
+function serve(listeners: readonly ListenerNode[], { bucketsOf }: ListenerOptions): ServedTable {
+  const name = tableName((listeners as [ListenerNode])[0])
+  const listenerFilters = Math.max(...listeners.map((l) => l.filters.length))
+  return { name, buckets: bucketsOf?.(name) ?? 1, listenerFilters }
+}
+
+function listSecrets({ certificates, clientValidation }: ListenerNode): string[] {
+  const names = certificates.map((c) => secretName(c.key))
+  return clientValidation ? [...names, authoritiesName(clientValidation.authorities)] : names
 }

@@ -15,7 +15,7 @@ function listHosts(own: string, hostnames: readonly string[], protocol: 'HTTP' |
   )
   scheduler.batch(() => {
     portHostnames.set('shop/edge/443', sortHostnames(hostnames))
-    listeners.set('own', { gateway, port: 443, protocol, hostname: own, table: 'own' })
+    listeners.set('own', { gateway, port: 443, protocol, hostname: own, table: 'own', filters: [], isClosed: false })
   })
   return [...hosts.entries()].map(([, host]) => host.hostname).sort()
 }

@@ -6,6 +6,7 @@ import {
   type BackendTarget,
   backendKey,
 } from '../graph/backend.ts'
+import type { CaBundleKey } from '../graph/ca-bundle.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
 
@@ -18,8 +19,8 @@ import type { BucketCount } from './bucket-expression.ts'
  * The cluster of a backend, and of its ClusterLoadAssignment: never of a route or a rule, so that
  * reordering rules cannot send a request to another rule's Service.
  */
-export function clusterName({ target, protocol }: BackendIdentity): string {
-  return `${backendPath(target)}/${protocol}`
+export function clusterName({ target, protocol, tls }: BackendIdentity): string {
+  return `${backendPath(target)}/${protocol}${tls === undefined ? '' : `@${tls}`}`
 }
 
 /** "Service/shop/cart/80": what a backendRef names. */
@@ -31,13 +32,17 @@ export function backendPath({ group, kind, namespace, name, port }: BackendTarge
 export function parseClusterName(cluster: string): {
   readonly backend: BackendKey
   readonly protocol: BackendProtocol
+  /** Hash of how TLS is spoken; undefined: it is not. */
+  readonly tls: string | undefined
 } {
   const parts = cluster.split('/')
-  const [kind = '', namespace = '', name = '', port = '', protocol = ''] = parts.slice(-5)
+  const [kind = '', namespace = '', name = '', port = '', speech = ''] = parts.slice(-5)
+  const [protocol, tls] = speech.split('@')
   const group = parts.length > 5 ? (parts[0] ?? '') : ''
   return {
     backend: backendKey({ group, kind, namespace, name, port: Number(port) }),
     protocol: protocol as BackendProtocol,
+    tls,
   }
 }
 
@@ -52,6 +57,11 @@ export const missingCluster = 'missing-backend'
 /** The certificate of a Secret. */
 export function secretName(secret: NamespacedName): string {
   return `Secret/${secret}`
+}
+
+/** The certificates of authorities of one or several objects. Their names contain no "+". */
+export function authoritiesName(bundles: readonly CaBundleKey[]): string {
+  return bundles.join('+')
 }
 
 /** The Listener of a port, as users write it. */

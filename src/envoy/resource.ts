@@ -1,5 +1,6 @@
 import { contentVersion } from '../base/hash.ts'
-import type { BackendKey } from '../graph/backend.ts'
+import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
 import { sameList } from './virtual-host.ts'
 
@@ -22,6 +23,12 @@ export function buildResource(
   more: Partial<EnvoyResource> = {},
 ): EnvoyResource {
   return { typeUrl, scope, name, version: contentVersion(bytes), bytes, sources, ...more }
+}
+
+/** The objects that a cluster of a backend is made from. */
+export function sourcesOfBackend({ key, tlsPolicy }: BackendNode): string[] {
+  const own = sourceOfBackend(key)
+  return tlsPolicy ? [own, `${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`] : [own]
 }
 
 /** The object that a backend is. */

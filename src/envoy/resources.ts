@@ -1,17 +1,15 @@
 import type { Collection, Reads, Source } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { formatObjectKey, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import { formatObjectKey, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import type { BackendNode } from '../graph/backend.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
-import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
-import { buildCluster } from './cluster.ts'
-import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
+import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
+import { createBackends } from './backends.ts'
 import { buildListener } from './listener.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
-import { clusterName, listenerName, parseClusterName, secretName } from './names.ts'
-import { buildResource, sameContent, sourceOfBackend } from './resource.ts'
+import { listenerName } from './names.ts'
+import { buildResource, sameContent } from './resource.ts'
 import {
   buildChunk,
   buildRouteConfiguration,
@@ -21,7 +19,7 @@ import {
   sameChunk,
   sameTable,
 } from './route-configuration.ts'
-import { buildFragment, claimHostname, type RouteFragment, sortHostnames, viewListener } from './route-fragment.ts'
+import { buildFragment, claimHostname, sortHostnames, viewListener } from './route-fragment.ts'
 import {
   buildScopedTable,
   divideChunk,
@@ -30,7 +28,7 @@ import {
   sameSlice,
   scopeKey,
 } from './scoped-route-configuration.ts'
-import { buildSecret } from './secret.ts'
+import { createSecrets, type SecretUser } from './secrets.ts'
 import { createStreams, type Streams } from './streams.ts'
 import { keepTableForms, type TableForm, type TableFormOptions } from './table-form.ts'
 import { buildVirtualHost, type EncodedVirtualHost, type HostKey, hostKey, sameVirtualHost } from './virtual-host.ts'
@@ -66,14 +64,26 @@ export function createEnvoyResources(
   const forms = scheduler.source<string, TableForm>('TableForm')
   const virtualHosts = createVirtualHosts(scheduler, graph)
   const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
-  const backends = createBackends(scheduler, graph, virtualHosts.fragments)
-  const streams = createStreams(scheduler, graph)
+  const clientCertificates = scheduler.derive('client certificate', graph.gateways, (g) => g.clientCertificate)
+  const backends = createBackends(scheduler, graph, virtualHosts.fragments, clientCertificates)
+  const streams = createStreams(scheduler, graph, clientCertificates)
+  const listeners = createListeners(scheduler, graph, forms, streams)
   const resources = {
     route,
     scopedRoute,
     cluster: scheduler.join('Cluster resource', [backends.cluster, streams.cluster]),
     endpoint: scheduler.join('ClusterLoadAssignment resource', [backends.endpoint, streams.endpoint]),
-    ...createListeners(scheduler, graph, forms, streams),
+    secret: createSecrets(scheduler, graph, [
+      listeners.secretUsers,
+      backends.secretUsers,
+      streams.secretUsers,
+      scheduler.derive('SecretUser of a Gateway', clientCertificates, (certificate, _reads, gateway) => ({
+        gateway,
+        certificates: [certificate],
+        authorities: [],
+      })),
+    ]),
+    listener: listeners.listener,
   }
   const sizes = scheduler.derive('TableSize', tables, (table) => table.size, {
     equals: (a, b) => a.virtualHosts === b.virtualHosts && a.wildcards === b.wildcards,
@@ -159,40 +169,6 @@ function createTables(
   return { tables, scopedTables, route, scopedRoute }
 }
 
-function createBackends(scheduler: Scheduler, graph: Graph, fragments: Collection<string, RouteFragment>) {
-  const uses = scheduler.index('RouteFragments by cluster', fragments, (f) =>
-    f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
-  )
-  const cluster = scheduler.group(
-    'Cluster of a backend',
-    uses,
-    (key, reads) => {
-      const [scope, name] = splitResourceKey(key)
-      const backend = findBackend(reads, graph, name)
-      if (!backend) return undefined
-      const more = backend.endpoints.type === 'dns' ? { slowToWarm: true } : {}
-      return buildResource(typeUrls.cluster, scope, name, buildCluster(backend), [sourceOfBackend(backend.key)], more)
-    },
-    sameContent,
-  )
-  const endpoint = scheduler.group(
-    'ClusterLoadAssignment of a backend',
-    uses,
-    (key, reads) => {
-      const [scope, name] = splitResourceKey(key)
-      const backend = findBackend(reads, graph, name)
-      if (!backend || backend.endpoints.type === 'dns') return undefined
-      const service = namespacedName(backend.target.namespace, backend.target.name)
-      const slices =
-        backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
-      const bytes = buildClusterLoadAssignment(backend, slices)
-      return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
-    },
-    sameContent,
-  )
-  return { cluster, endpoint }
-}
-
 function createListeners(
   scheduler: Scheduler,
   graph: Graph,
@@ -202,22 +178,11 @@ function createListeners(
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>
     l.verdict === 'accepted' ? l : undefined,
   )
-  const bySecret = scheduler.index('ListenerNodes by secret', accepted, (l) =>
-    l.certificates.map((c) => resourceKey(l.gateway, secretName(c.key))),
-  )
-  const secret = scheduler.group(
-    'Secret resource',
-    bySecret,
-    (key, _reads, members) => {
-      const [scope, name] = splitResourceKey(key)
-      const certificate = members.flatMap((l) => l.certificates).find((c) => secretName(c.key) === name)
-      if (!certificate) return undefined
-      const source = formatObjectKey({ group: '', kind: 'Secret', ...splitNamespacedName(certificate.key) })
-      return buildResource(typeUrls.secret, scope, name, buildSecret(certificate), [source])
-    },
-    sameContent,
-  )
-
+  const secretUsers = scheduler.derive('SecretUser of a listener', accepted, (l): SecretUser | undefined => {
+    const { gateway, certificates, clientValidation } = l
+    if (certificates.length === 0) return undefined
+    return { gateway, certificates, authorities: clientValidation ? [clientValidation.authorities] : [] }
+  })
   const byPort = scheduler.index('accepted ListenerNodes by port', accepted, (l) => [
     resourceKey(l.gateway, listenerName(l)),
   ])
@@ -246,12 +211,5 @@ function createListeners(
     },
     sameContent,
   )
-  return { secret, listener }
-}
-
-/** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
-function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
-  const { backend: key, protocol } = parseClusterName(cluster)
-  const backend = reads.get(graph.backends, key)
-  return backend?.state === 'resolved' ? { ...backend, protocol } : undefined
+  return { listener, secretUsers }
 }

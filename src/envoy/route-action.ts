@@ -3,7 +3,7 @@ import { envoy } from '../gen/envoy.js'
 import type { RouteRuleNode } from '../graph/route-rule.ts'
 import { buildCorsPolicy, corsFilter } from './filters/cors.ts'
 import { buildAuths } from './filters/external-auth.ts'
-import { buildSession, statefulSessionFilter } from './filters/stateful-session.ts'
+import { buildSession, statefulSessionName } from './filters/stateful-session.ts'
 import { missingCluster } from './names.ts'
 import { buildPathRewrite, planPathChange } from './path-rewrite.ts'
 import { buildTries } from './retry-policy.ts'
@@ -39,7 +39,7 @@ export function buildFilterConfigs({ cors, auths, session }: Pick<ChangePlan, 'c
     typedPerFilterConfig: {
       ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
       ...buildAuths(auths),
-      ...(session && { [statefulSessionFilter.name]: buildSession(session) }),
+      ...(session && { [statefulSessionName]: buildSession(session) }),
     },
   }
 }

@@ -6,11 +6,14 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
 import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
+import type { ListenerFilterNode } from '../graph/listener-filter.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
 import { isStreamRoute } from '../graph/stream-owner.ts'
+import type { Gate } from './gate.ts'
 import { clusterName, tableName } from './names.ts'
 import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
+import { planAuth } from './route-plan.ts'
 
 /** What routing depends on of a listener; a rotated certificate is not part of it. */
 export interface ListenerFacts {
@@ -19,13 +22,15 @@ export interface ListenerFacts {
   readonly protocol: 'HTTP' | 'HTTPS'
   readonly hostname: string
   readonly table: string
+  readonly filters: readonly ListenerFilterNode[]
+  readonly isClosed: boolean
 }
 
 /** @returns nothing for a listener that serves no HTTP */
 export function viewListener(listener: ListenerNode): ListenerFacts | undefined {
-  const { gateway, port, protocol, hostname, verdict } = listener
+  const { gateway, port, protocol, hostname, verdict, filters, isClosed } = listener
   if (verdict !== 'accepted' || (protocol !== 'HTTP' && protocol !== 'HTTPS')) return undefined
-  return { gateway, port, protocol, hostname, table: tableName(listener) }
+  return { gateway, port, protocol, hostname, table: tableName(listener), filters, isClosed }
 }
 
 /** What one attachment, or the listener itself, puts into a route table. */
@@ -42,6 +47,8 @@ export interface RouteFragment {
   /** Names of clusters that warm slowly. */
   readonly awaits: readonly string[]
   readonly sources: readonly string[]
+  /** What the listener asks of all requests to its virtual hosts; only in the fragment that is its own. */
+  readonly gate?: Gate
 }
 
 /**
@@ -49,16 +56,19 @@ export interface RouteFragment {
  * same port does not answer for it.
  */
 export function claimHostname(listener: ListenerFacts): RouteFragment {
+  const { filters, isClosed } = listener
   const hostname = listener.hostname === '' ? anyHostname : listener.hostname
+  const slow = filters.filter((filter) => filter.slowToWarm).map(({ backend }) => clusterName(backend))
   return {
     gateway: listener.gateway,
     table: listener.table,
     listenerHostname: listener.hostname,
     hostnames: [{ hostname, original: '' }],
-    routes: [],
-    backends: [],
-    awaits: [],
-    sources: [],
+    routes: none,
+    backends: compactList(filters.map(({ backend }) => backend)),
+    awaits: compactList([...new Set(slow)].sort()),
+    sources: none,
+    ...((isClosed || filters.length > 0) && { gate: { isClosed, auths: filters.map(planAuth) } }),
   }
 }
 

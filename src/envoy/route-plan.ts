@@ -5,6 +5,7 @@ import type {
   HTTPRequestRedirectFilter,
 } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
+import type { ListenerFilterNode } from '../graph/listener-filter.ts'
 import type { ResolvedFilter, RouteRuleNode } from '../graph/route-rule.ts'
 import type { SessionNode } from '../graph/session.ts'
 import type { AuthPlan } from './filters/external-auth.ts'
@@ -38,6 +39,12 @@ export interface SharePlan {
   readonly changes: ChangePlan
 }
 
+/** Who is asked, and what. */
+export function planAuth({ filter, backend }: Pick<ListenerFilterNode, 'filter' | 'backend'>): AuthPlan {
+  const { target } = backend
+  return { filter, cluster: clusterName(backend), authority: `${target.name}.${target.namespace}` }
+}
+
 /** Goes through filters in their order; a later one sees what an earlier one has done, and wins. */
 export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   let redirect: HTTPRequestRedirectFilter | undefined
@@ -50,9 +57,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
   const auths: AuthPlan[] = []
   for (const resolved of filters) {
     if (resolved.type === 'external-auth') {
-      const { target } = resolved.backend
-      const authority = `${target.name}.${target.namespace}`
-      auths.push({ filter: resolved.filter, cluster: clusterName(resolved.backend), authority })
+      auths.push(planAuth(resolved))
       continue
     }
     if (resolved.type === 'mirror') {

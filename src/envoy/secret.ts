@@ -1,6 +1,7 @@
 import { envoy } from '../gen/envoy.js'
+import type { CaBundleKey } from '../graph/ca-bundle.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
-import { secretName } from './names.ts'
+import { authoritiesName, secretName } from './names.ts'
 
 const { Secret } = envoy.extensions.transport_sockets.tls.v3
 
@@ -12,5 +13,13 @@ export function buildSecret(certificate: CertificateNode): Uint8Array {
       certificateChain: { inlineString: certificate.chain },
       privateKey: { inlineString: certificate.privateKey },
     },
+  }).finish()
+}
+
+/** Who is trusted to have signed the certificates of backends or of clients. @param pem of all bundles */
+export function buildAuthorities(bundles: readonly CaBundleKey[], pem: string): Uint8Array {
+  return Secret.encode({
+    name: authoritiesName(bundles),
+    validationContext: { trustedCa: { inlineString: pem } },
   }).finish()
 }

@@ -1,11 +1,14 @@
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import { envoy } from '../gen/envoy.js'
 import type { BackendNode } from '../graph/backend.ts'
+import type { BackendTls } from '../graph/backend-tls-policy.ts'
+import type { CertificateNode } from '../graph/certificate.ts'
 import { buildDuration } from './any.ts'
 import { circuitBreakers, connectTimeout, dnsResolver } from './cluster.ts'
 import { listLbEndpoints } from './cluster-load-assignment.ts'
 import { adsSource } from './config-source.ts'
 import { backendPath } from './names.ts'
+import { buildUpstreamTls } from './upstream-tls.ts'
 
 type Cluster = envoy.config.cluster.v3.Cluster
 const { Cluster } = envoy.config.cluster.v3
@@ -19,6 +22,8 @@ const { Protocol } = envoy.config.core.v3.SocketAddress
 export interface StreamShare {
   /** undefined: these connections are refused. */
   readonly backend: BackendNode | undefined
+  /** How TLS is spoken to it; undefined: connections are passed on as they are. */
+  readonly tls: BackendTls | undefined
   /** More than 0. */
   readonly weight: number
   /** Those of the backend's Service. */
@@ -36,7 +41,11 @@ const nobody: LbEndpoint = { endpoint: { address: { socketAddress: { address: '2
  * The cluster of a place: all backends of its route, each a locality with its weight. What the route says is
  * a matter of the endpoints, so that editing it keeps connections and never changes a listener (ADR 7).
  */
-export function buildStreamCluster(name: string, shares: readonly StreamShare[]): Uint8Array {
+export function buildStreamCluster(
+  name: string,
+  shares: readonly StreamShare[],
+  certificate?: CertificateNode,
+): Uint8Array {
   const base: Cluster = {
     name,
     connectTimeout,
@@ -45,6 +54,9 @@ export function buildStreamCluster(name: string, shares: readonly StreamShare[])
     circuitBreakers,
     perConnectionBufferLimitBytes: { value: 32 * 1024 },
     ignoreHealthOnHostRemoval: true,
+    transportSocketMatches: shares.flatMap(({ backend, tls }) =>
+      backend && tls ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate }))] : [],
+    ),
   }
   if (!needsDns(shares))
     return Cluster.encode({
@@ -62,6 +74,22 @@ export function buildStreamCluster(name: string, shares: readonly StreamShare[])
   }).finish()
 }
 
+/** Each endpoint of a backend that is spoken to with TLS carries the backend's name, by which its socket is found. */
+const matchKey = 'backend'
+
+function buildSocketMatch(
+  { target }: BackendNode,
+  transportSocket: envoy.config.core.v3.TransportSocket,
+): envoy.config.cluster.v3.Cluster.TransportSocketMatch {
+  const name = backendPath(target)
+  return { name, match: { fields: { [matchKey]: { stringValue: name } } }, transportSocket }
+}
+
+function markEndpoint(endpoint: LbEndpoint, { target }: BackendNode): LbEndpoint {
+  const fields = { [matchKey]: { stringValue: backendPath(target) } }
+  return { ...endpoint, metadata: { filterMetadata: { 'envoy.transport_socket_match': { fields } } } }
+}
+
 /** Endpoints that are names cannot come by EDS: then all of them stand in the cluster. */
 export function needsDns(shares: readonly StreamShare[]): boolean {
   return shares.some(({ backend }) => backend?.endpoints.type === 'dns')
@@ -75,8 +103,9 @@ function buildAssignment(clusterName: string, shares: readonly StreamShare[]): C
   const endpoints: LocalityLbEndpoints[] = []
   // One locality, because Envoy knows an address once.
   let refused = 0
-  for (const { backend, weight, slices } of shares) {
-    const lbEndpoints = backend ? listEndpoints(backend, slices) : []
+  for (const { backend, tls, weight, slices } of shares) {
+    const found = backend ? listEndpoints(backend, slices) : []
+    const lbEndpoints = backend && tls ? found.map((endpoint) => markEndpoint(endpoint, backend)) : found
     // Envoy has nothing but the locality to tell backends apart by, and merges those of one name.
     if (backend && lbEndpoints.length > 0)
       endpoints.push(buildLocality(backendPath(backend.target), weight, lbEndpoints))

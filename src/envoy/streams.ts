@@ -3,16 +3,20 @@ import type { Scheduler } from '../collections/scheduler.ts'
 import { formatObjectKey, type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey } from '../graph/backend.ts'
+import type { BackendTls } from '../graph/backend-tls-policy.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { StreamOwner } from '../graph/stream-owner.ts'
 import type { StreamRouteNode } from '../graph/stream-route.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
+import type { ClientCertificates } from './backends.ts'
 import { streamClusterName } from './names.ts'
 import { buildResource, sameContent, sourceOfBackend } from './resource.ts'
 import { findOwner, sortHostnames } from './route-fragment.ts'
+import type { SecretUser } from './secrets.ts'
 import { buildStreamAssignment, buildStreamCluster, needsDns, type StreamShare } from './stream-cluster.ts'
+import { listTlsSecrets } from './upstream-tls.ts'
 
 /** Connections with one destination: of a TCP or UDP listener all, of a TLS listener those for one server name. */
 interface ServedPlace {
@@ -22,17 +26,20 @@ interface ServedPlace {
   readonly hostname: string
   readonly cluster: string
   readonly route: StreamRouteNode
+  /** Whether backends are spoken to with TLS where a policy says so: not where a client's own TLS is passed on. */
+  readonly mayUseTls: boolean
 }
 
 export interface Streams {
   readonly cluster: Collection<string, EnvoyResource>
   readonly endpoint: Collection<string, EnvoyResource>
+  readonly secretUsers: Collection<string, SecretUser>
   /** The names that a TLS listener has a chain for, sorted. */
   readonly serverNames: Collection<ListenerKey, readonly string[]>
 }
 
 /** Wires the derivations from the owners of connections to clusters with their endpoints. */
-export function createStreams(scheduler: Scheduler, graph: Graph): Streams {
+export function createStreams(scheduler: Scheduler, graph: Graph, clientCertificates: ClientCertificates): Streams {
   const places = createPlaces(scheduler, graph)
   const serverNames = scheduler.group(
     'server names of a listener',
@@ -45,11 +52,17 @@ export function createStreams(scheduler: Scheduler, graph: Graph): Streams {
     byCluster,
     (_key, reads, [place]) => {
       if (!place) return undefined
-      const known = resolveShares(place.route, reads, graph)
+      const known = resolveShares(place, reads, graph)
       // Only endpoints that are names are the cluster's business.
       const shares = needsDns(known) ? withSlices(known, reads, graph) : known
-      const bytes = buildStreamCluster(place.cluster, shares)
-      const more = needsDns(shares) ? { slowToWarm: true } : {}
+      const tls = listTls(shares)
+      const certificate = tls.length > 0 ? reads.get(clientCertificates, place.gateway) : undefined
+      const bytes = buildStreamCluster(place.cluster, shares, certificate)
+      const secrets = [...new Set(tls.flatMap((t) => listTlsSecrets(t, certificate)))].sort()
+      const more = {
+        ...(needsDns(shares) && { slowToWarm: true }),
+        ...(secrets.length > 0 && { secrets }),
+      }
       return buildResource(typeUrls.cluster, place.gateway, place.cluster, bytes, sourcesOf(place.route), more)
     },
     sameContent,
@@ -58,14 +71,20 @@ export function createStreams(scheduler: Scheduler, graph: Graph): Streams {
     'ClusterLoadAssignment of a stream',
     byCluster,
     (_key, reads, [place]) => {
-      const known = place ? resolveShares(place.route, reads, graph) : []
+      const known = place ? resolveShares(place, reads, graph) : []
       if (!place || needsDns(known)) return undefined
       const bytes = buildStreamAssignment(place.cluster, withSlices(known, reads, graph))
       return buildResource(typeUrls.endpoint, place.gateway, place.cluster, bytes, sourcesOf(place.route))
     },
     sameContent,
   )
-  return { cluster, endpoint, serverNames }
+  const secretUsers = scheduler.group('SecretUser of a stream', byCluster, (_key, reads, [place]) => {
+    const authorities = (place ? listTls(resolveShares(place, reads, graph)) : []).flatMap((tls) =>
+      tls.authorities === 'system' ? [] : [tls.authorities],
+    )
+    return place && authorities.length > 0 ? { gateway: place.gateway, certificates: [], authorities } : undefined
+  })
+  return { cluster, endpoint, secretUsers, serverNames }
 }
 
 type ListenerView = Pick<ListenerNode, 'gateway' | 'port' | 'protocol' | 'hostname' | 'tls'>
@@ -90,7 +109,8 @@ function createPlaces(scheduler: Scheduler, graph: Graph): Collection<string, Se
     const listener = reads.get(listeners, key)
     if (!listener) return undefined
     const cluster = streamClusterName(listener, hostname)
-    const place: ServedPlace = { gateway, listener: key, hostname, cluster, route }
+    const mayUseTls = listener.tls !== 'passthrough' && listener.protocol !== 'UDP'
+    const place: ServedPlace = { gateway, listener: key, hostname, cluster, route, mayUseTls }
     if (listener.tls === 'none') return place
     const owner = findOwner(reads.get(claims, portKey(gateway, listener.port)) ?? [], hostname)
     return owner === listener.hostname ? place : undefined
@@ -99,16 +119,23 @@ function createPlaces(scheduler: Scheduler, graph: Graph): Collection<string, Se
 }
 
 /** By backend, those that are refused together; without those that get nothing. */
-function resolveShares({ backendRefs }: StreamRouteNode, reads: Reads, graph: Graph): StreamShare[] {
+function resolveShares({ route, mayUseTls }: ServedPlace, reads: Reads, graph: Graph): StreamShare[] {
   const weights = new Map<BackendKey | undefined, number>()
-  for (const { backend, weight } of backendRefs)
+  for (const { backend, weight } of route.backendRefs)
     if (weight > 0) weights.set(backend, (weights.get(backend) ?? 0) + weight)
   return [...weights]
     .sort(([a = ''], [b = '']) => (a < b ? -1 : 1))
     .map(([key, weight]): StreamShare => {
       const backend = key && reads.get(graph.backends, key)
-      return { backend: backend?.state === 'resolved' ? backend : undefined, weight, slices: [] }
+      // Where TLS is asked for and cannot be had, nothing is sent in the clear.
+      const isUsable = backend?.state === 'resolved' && !(mayUseTls && backend.tlsProblem)
+      const tls = mayUseTls && isUsable ? backend.tls : undefined
+      return { backend: isUsable ? backend : undefined, tls, weight, slices: [] }
     })
+}
+
+function listTls(shares: readonly StreamShare[]): BackendTls[] {
+  return shares.flatMap(({ tls }) => tls ?? [])
 }
 
 function withSlices(shares: readonly StreamShare[], reads: Reads, graph: Graph): StreamShare[] {

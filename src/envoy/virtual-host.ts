@@ -6,6 +6,7 @@ import { anyHostname } from '../gatewayapi/hostname.ts'
 import { compareHostedMatches, type HostedMatch } from '../gatewayapi/match-precedence.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
+import { buildGate, closedRoute, lastRoute } from './gate.ts'
 import type { RouteFragment } from './route-fragment.ts'
 
 const { VirtualHost } = envoy.config.route.v3
@@ -69,19 +70,25 @@ export function buildVirtualHost(
   if (listenerHostname === undefined) return undefined
   const awaits = new Set<string>()
   const sources = new Set<string>()
-  const writer = VirtualHost.encode({ name: hostname, domains: [hostname] }, Writer.create())
-  for (const covering of listCoveringHostnames(hostname, listenerHostname)) {
+  const covering = listCoveringHostnames(hostname, listenerHostname)
+  const claim = hostKey(gateway, table, covering.at(-1) ?? hostname)
+  const gate = reads.lookup(fragments, claim).find((fragment) => fragment.gate)?.gate
+  const writer = VirtualHost.encode({ name: hostname, domains: [hostname], ...buildGate(gate) }, Writer.create())
+  if (gate?.isClosed) writer.uint32(routesTag).bytes(closedRoute)
+  for (const each of covering) {
     const candidates: Candidate[] = []
-    for (const fragment of reads.lookup(fragments, hostKey(gateway, table, covering))) {
+    for (const fragment of reads.lookup(fragments, hostKey(gateway, table, each))) {
       if (fragment.listenerHostname !== listenerHostname) continue
-      const original = fragment.hostnames.find((h) => h.hostname === covering)?.original ?? ''
+      const original = fragment.hostnames.find((h) => h.hostname === each)?.original ?? ''
       for (const { rank, bytes } of fragment.routes) candidates.push({ original, rank, bytes })
       for (const name of fragment.awaits) awaits.add(name)
       for (const source of fragment.sources) sources.add(source)
     }
     // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
+    if (gate?.isClosed) continue
     for (const { bytes } of candidates.sort(compareHostedMatches)) writer.uint32(routesTag).bytes(bytes)
   }
+  if (gate && !gate.isClosed) writer.uint32(routesTag).bytes(lastRoute)
   const bytes = writer.finish()
   return {
     gateway,

@@ -83,6 +83,15 @@ export const listenerConditions = {
   OverlappingTLSConfig: { True: ['OverlappingCertificates', 'OverlappingHostnames'] },
 } as const satisfies ConditionTable
 
+/** Of status.ancestors[].conditions of a BackendTLSPolicy. */
+export const backendTLSPolicyConditions = {
+  Accepted: {
+    True: ['Accepted'],
+    False: ['Conflicted', 'Invalid', 'TargetNotFound', 'NoValidCACertificate'],
+  },
+  ResolvedRefs: { True: ['ResolvedRefs'], False: ['InvalidCACertificateRef', 'InvalidKind'] },
+} as const satisfies ConditionTable
+
 /** Of status.parents[].conditions of every kind of route. */
 export const routeConditions = {
   Accepted: {

@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import { Backend, envoyGatewayGroup } from './objects/backend.ts'
+import { BackendTLSPolicy } from './objects/backend-tls-policy.ts'
+import { ClusterTrustBundle, clusterTrustBundleGroup } from './objects/cluster-trust-bundle.ts'
 import { ConfigMap } from './objects/config-map.ts'
 import { EndpointSlice } from './objects/endpoint-slice.ts'
 import { Gateway } from './objects/gateway.ts'
@@ -92,6 +94,14 @@ export const kinds = {
     clusterScoped: false,
     schema: UDPRoute,
   },
+  BackendTLSPolicy: {
+    group: gatewayGroup,
+    kind: 'BackendTLSPolicy',
+    plural: 'backendtlspolicies',
+    versions: ['v1', 'v1alpha3'],
+    clusterScoped: false,
+    schema: BackendTLSPolicy,
+  },
   ReferenceGrant: {
     group: gatewayGroup,
     kind: 'ReferenceGrant',
@@ -131,6 +141,14 @@ export const kinds = {
     versions: ['v1'],
     clusterScoped: false,
     schema: ConfigMap,
+  },
+  ClusterTrustBundle: {
+    group: clusterTrustBundleGroup,
+    kind: 'ClusterTrustBundle',
+    plural: 'clustertrustbundles',
+    versions: ['v1', 'v1beta1', 'v1alpha1'],
+    clusterScoped: true,
+    schema: ClusterTrustBundle,
   },
   Namespace: {
     group: '',

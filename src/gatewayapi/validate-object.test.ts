@@ -14,7 +14,7 @@ test.each<[unknown, string]>([
   [{ apiVersion: 1, kind: 'Service' }, 'apiVersion: is required, as text'],
   [
     { apiVersion: 'v1', kind: 'Pod' },
-    'kind: "Pod" of "v1" is not supported: use Backend (gateway.envoyproxy.io/v1alpha1), ConfigMap (v1)',
+    'kind: "Pod" of "v1" is not supported: use Backend (gateway.envoyproxy.io/v1alpha1), BackendTLSPolicy (gateway.networking.k8s.io/v1), ',
   ],
   [{ apiVersion: 'v2', kind: 'Service' }, 'apiVersion: "v2" of Service is not supported: use v1'],
   [

@@ -24,9 +24,9 @@ export interface BackendReferenceContext {
   readonly backends: Collection<BackendKey, BackendNode>
 }
 
-/** Who refers: a route. */
+/** Who refers: a route, or a listener by its owner. */
 export interface BackendReferrer {
-  readonly kind: RouteKindName
+  readonly kind: RouteKindName | 'Gateway' | 'ListenerSet'
   readonly namespace: string
 }
 

@@ -217,3 +217,40 @@ describe('other kinds', () => {
     )
   })
 })
+
+describe('a Backend on the machine of the proxy', () => {
+  const endpoints = [
+    '{ip: {address: 127.0.0.9, port: 3001}}',
+    '{ip: {address: "::1", port: 3001}}',
+    '{ip: {address: 169.254.169.254, port: 80}}',
+    '{unix: {path: /run/cart.sock}}',
+    '{fqdn: {hostname: localhost, port: 80}}',
+  ]
+  const backend = (endpoint: string) => `${backendYaml(`{endpoints: [${endpoint}]}`)}${routeTo(toBackend)}`
+
+  test.each(endpoints)('is served unless told: %s', (endpoint) => {
+    expect(new GraphFixture(backend(endpoint)).backend('Backend', 'shop/cart').state).toBe('resolved')
+  })
+
+  test.each(endpoints)('is refused where it must be: %s', (endpoint) => {
+    const fixture = new GraphFixture(backend(endpoint), undefined, { allowsLocalBackends: false })
+    expect(fixture.backend('Backend', 'shop/cart').state).toBe('unsupported-value')
+    expect(fixture.route('shop/web').problems).toMatchObject([{ on: 'ResolvedRefs', reason: 'UnsupportedValue' }])
+    expect(fixture.route('shop/web').rules[0]?.backendRefs[0]?.backend).toBeUndefined()
+  })
+
+  test('is one even when only one of its endpoints is there', () => {
+    const mixed = backend('{ip: {address: 10.0.0.1, port: 80}}, {ip: {address: "::ffff:127.0.0.1", port: 80}}')
+    const fixture = new GraphFixture(mixed, undefined, { allowsLocalBackends: false })
+    expect(fixture.route('shop/web').problems[0]?.message).toBe(
+      'Backend "cart" leads to ::ffff:127.0.0.1 on the machine of the proxy, which is refused: use another address',
+    )
+  })
+
+  test('is none with any other address', () => {
+    const fixture = new GraphFixture(backend('{ip: {address: 10.0.0.1, port: 80}}'), undefined, {
+      allowsLocalBackends: false,
+    })
+    expect(fixture.backend('Backend', 'shop/cart').state).toBe('resolved')
+  })
+})

@@ -2,6 +2,8 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { Backend } from '../gatewayapi/objects/backend.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
+import { type BackendTls, findPolicy, type PoliciesByTarget, targetKey } from './backend-tls-policy.ts'
+import { isLocalHost } from './local-address.ts'
 import type { Problem } from './problem.ts'
 
 /** API group of the kind Backend. */
@@ -67,6 +69,12 @@ export interface BackendNode {
   /** It is for WebSocket (kubernetes.io/ws), which is begun by HTTP/1.1. */
   readonly webSocket: boolean
   readonly endpoints: EndpointSource
+  /** TLS by a BackendTLSPolicy; connections that carry TLS of the client's own do without. */
+  readonly tls?: BackendTls
+  /** The policy that says so. */
+  readonly tlsPolicy?: NamespacedName
+  /** Why its BackendTLSPolicy cannot be honoured: then it must not be reached without TLS, which is not at all. */
+  readonly tlsProblem?: Problem
   /** Why it is not resolved, without the path of the reference. */
   readonly problem?: Problem
 }
@@ -75,6 +83,13 @@ export interface BackendNode {
 export interface BackendIdentity {
   readonly target: BackendTarget
   readonly protocol: BackendProtocol
+  /** Hash of how TLS is spoken to it; absent: it is not. */
+  readonly tls?: string
+}
+
+/** As HTTPRoutes speak to it. */
+export function identityOf({ target, protocol, tls }: BackendNode): BackendIdentity {
+  return { target, protocol, ...(tls && { tls: tls.hash }) }
 }
 
 /**
@@ -82,11 +97,13 @@ export interface BackendIdentity {
  * @returns what is wrong, without a path, where they cannot
  */
 export function identifyBackend(
-  { target, protocol, webSocket }: BackendNode,
+  backend: BackendNode,
   routeKind: 'HTTPRoute' | 'GRPCRoute',
 ): BackendIdentity | { readonly problem: Problem } {
-  if (routeKind === 'HTTPRoute') return { target, protocol }
-  if (!webSocket) return { target, protocol: 'h2c' }
+  const { target, webSocket, tlsProblem } = backend
+  if (tlsProblem) return { problem: tlsProblem }
+  if (routeKind === 'HTTPRoute') return identityOf(backend)
+  if (!webSocket) return { ...identityOf(backend), protocol: 'h2c' }
   const message = `${target.kind} "${target.name}" is for WebSocket, which is not gRPC: use another port or appProtocol kubernetes.io/h2c`
   return { problem: { on: 'ResolvedRefs', reason: 'UnsupportedProtocol', message } }
 }
@@ -95,6 +112,9 @@ export interface BackendContext {
   readonly reads: Reads
   readonly services: Collection<NamespacedName, Service>
   readonly backends: Collection<NamespacedName, Backend>
+  /** Whether Backends may lead to the machine of the proxy: loopback and link-local addresses, Unix sockets. */
+  readonly allowsLocal: boolean
+  readonly policies: PoliciesByTarget
 }
 
 /** Looks up what a backendRef names. */
@@ -129,12 +149,26 @@ function protocolOf(appProtocol: string | undefined): BackendProtocol {
   return appProtocol === 'kubernetes.io/h2c' || appProtocol === `${backendGroup}/h2c` ? 'h2c' : 'http1'
 }
 
-const webSocketProtocols = ['kubernetes.io/ws', `${backendGroup}/ws`]
+const webSocketProtocols = ['kubernetes.io/ws', 'kubernetes.io/wss', `${backendGroup}/ws`, `${backendGroup}/wss`]
 
-/** TLS towards backends is not there yet, and sending in the clear what should be encrypted is worse than an error. */
+/** Sending in the clear what should be encrypted is worse than an error. */
 const tlsProtocols = ['kubernetes.io/wss', `${backendGroup}/wss`]
 
-function resolveService(key: BackendKey, target: BackendTarget, { reads, services }: BackendContext): BackendNode {
+/** What BackendTLSPolicies say of a port of a target. */
+function resolveTls(
+  target: BackendTarget,
+  portName: string,
+  { reads, policies }: BackendContext,
+): Pick<BackendNode, 'tls' | 'tlsPolicy' | 'tlsProblem'> {
+  const policy = findPolicy(reads, policies, targetKey(target), portName)
+  if (!policy) return {}
+  if (policy.tls) return { tls: policy.tls, tlsPolicy: policy.key }
+  const message = `BackendTLSPolicy "${policy.key}" of ${target.kind} "${target.name}" is not valid, and it is not reached without TLS`
+  return { tlsProblem: { on: 'ResolvedRefs', reason: 'InvalidBackendTLS', message } }
+}
+
+function resolveService(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
+  const { reads, services } = context
   const service = reads.get(services, namespacedName(target.namespace, target.name))
   if (!service) return unresolved(key, target, 'not-found', 'BackendNotFound', `Service "${target.name}" not found`)
   // An ExternalName Service would let a tenant point the proxy at anything, its own admin port included.
@@ -149,24 +183,23 @@ function resolveService(key: BackendKey, target: BackendTarget, { reads, service
     const message = `Service "${target.name}" has no ${target.transport ? `${target.transport} ` : ''}port ${target.port}`
     return unresolved(key, target, 'not-found', 'BackendNotFound', message)
   }
-  if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol)) {
-    const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and TLS towards backends is not supported`
+  const tls = resolveTls(target, port.name ?? '', context)
+  if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol) && !tls.tls && !tls.tlsProblem) {
+    const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and nothing says whom to trust: add a BackendTLSPolicy`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
   const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
   const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
-  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints }
+  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
 }
 
-function resolveBackendObject(
-  key: BackendKey,
-  target: BackendTarget,
-  { reads, backends }: BackendContext,
-): BackendNode {
-  const backend = reads.get(backends, namespacedName(target.namespace, target.name))
+function resolveBackendObject(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
+  const backend = context.reads.get(context.backends, namespacedName(target.namespace, target.name))
   if (!backend) return unresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
-  if (backend.spec.tls || (backend.spec.appProtocols ?? []).some((p) => tlsProtocols.includes(p))) {
-    const message = `Backend "${target.name}" asks for TLS, and TLS towards backends is not supported`
+  const tls = resolveTls(target, '', context)
+  const asksForTls = (backend.spec.appProtocols ?? []).some((p) => tlsProtocols.includes(p))
+  if (backend.spec.tls || (asksForTls && !tls.tls && !tls.tlsProblem)) {
+    const message = `Backend "${target.name}" asks for TLS, and nothing says whom to trust: add a BackendTLSPolicy${backend.spec.tls ? ' instead of spec.tls' : ''}`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
   const protocol = (backend.spec.appProtocols ?? []).map(protocolOf).find((p) => p !== 'http1') ?? 'http1'
@@ -177,6 +210,11 @@ function resolveBackendObject(
     else if (endpoint.unix) fixed.push({ type: 'unix', path: endpoint.unix.path })
     else if (endpoint.fqdn) names.push({ hostname: endpoint.fqdn.hostname, port: endpoint.fqdn.port })
   }
+  const own = context.allowsLocal ? undefined : findLocal(fixed, names)
+  if (own !== undefined) {
+    const message = `Backend "${target.name}" leads to ${own} on the machine of the proxy, which is refused: use another address`
+    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+  }
   if (names.length > 0 && fixed.length > 0) {
     const message = `Backend "${target.name}" mixes names with addresses: make two Backends of it`
     return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
@@ -184,5 +222,14 @@ function resolveBackendObject(
   const endpoints: EndpointSource =
     names.length > 0 ? { type: 'dns', endpoints: names } : { type: 'static', endpoints: fixed }
   const webSocket = (backend.spec.appProtocols ?? []).some((p) => webSocketProtocols.includes(p))
-  return { key, target, state: 'resolved', protocol, webSocket, endpoints }
+  return { key, target, state: 'resolved', protocol, webSocket, endpoints, ...tls }
+}
+
+/** The first endpoint that is on the proxy's own machine, as it is written. */
+function findLocal(fixed: readonly StaticEndpoint[], names: readonly { hostname: string }[]): string | undefined {
+  for (const endpoint of fixed) {
+    if (endpoint.type === 'unix') return endpoint.path
+    if (isLocalHost(endpoint.address)) return endpoint.address
+  }
+  return names.find(({ hostname }) => isLocalHost(hostname))?.hostname
 }

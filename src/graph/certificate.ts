@@ -1,5 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { Collection, Reads } from '../collections/collection.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import { gatewayGroup, type SecretObjectReference } from '../gatewayapi/objects/reference.ts'
+import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 
 /** A certificate chain with its private key, from a Secret of type kubernetes.io/tls. */
 export interface CertificateNode {
@@ -21,6 +24,11 @@ export type CertificateState =
 
 const certificateBlock = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g
 
+/** The PEM blocks of certificates in a text, unread. */
+export function readCertificates(text: string): readonly string[] {
+  return text.match(certificateBlock) ?? []
+}
+
 /**
  * Checks what Envoy would refuse, because a refused secret would take the good ones of the same
  * response along: readable PEM, a key that belongs to the leaf, RSA of at least 2048 bits, ECDSA on P-256,
@@ -32,7 +40,7 @@ export function parseCertificate(
   privateKeyPem: Uint8Array,
 ): CertificateState {
   const malformed = (message: string): CertificateState => ({ state: 'malformed', message })
-  const blocks = Buffer.from(chainPem).toString('latin1').match(certificateBlock) ?? []
+  const blocks = readCertificates(Buffer.from(chainPem).toString('latin1'))
   if (blocks.length === 0) return malformed('has no PEM certificate in "tls.crt"')
   const certificates: X509Certificate[] = []
   for (const [index, block] of blocks.entries()) {
@@ -87,4 +95,41 @@ function parseDnsNames(subjectAltName: string | undefined): string[] {
     .map((n) => n.slice('DNS:'.length))
     .filter((n) => !n.startsWith('"'))
     .map((n) => n.toLowerCase())
+}
+
+/** Who refers to a certificate. */
+export interface CertificateReferrer {
+  readonly kind: 'Gateway' | 'ListenerSet'
+  readonly namespace: string
+}
+
+export interface CertificateContext {
+  readonly reads: Reads
+  readonly grants: ReferenceGrantIndex
+  readonly certificates: Collection<NamespacedName, CertificateState>
+}
+
+/**
+ * Resolves a reference to a certificate, of the referrer's own namespace or of one with a ReferenceGrant.
+ * @returns the certificate, or what is wrong; `reason` only where it is the lack of a grant
+ */
+export function resolveCertificateReference(
+  ref: SecretObjectReference,
+  { kind, namespace }: CertificateReferrer,
+  { reads, grants, certificates }: CertificateContext,
+):
+  | { readonly certificate: CertificateNode }
+  | { readonly reason: 'RefNotPermitted' | undefined; readonly message: string } {
+  const fail = (message: string) => ({ reason: undefined, message })
+  const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
+  if (ref.group !== '' || ref.kind !== 'Secret')
+    return fail(`certificates come from Secrets: a ${ref.kind} is not supported`)
+  const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
+  if (!isReferencePermitted(reads, grants, { group: gatewayGroup, kind, namespace }, target)) {
+    const fix = `add a ReferenceGrant in namespace ${target.namespace} from ${kind} in ${namespace} to Secret`
+    return { reason: 'RefNotPermitted', message: `${name} may not be referred to from namespace ${namespace}: ${fix}` }
+  }
+  const state = reads.get(certificates, namespacedName(target.namespace, ref.name))
+  if (!state) return fail(`${name} not found`)
+  return state.state === 'malformed' ? fail(`${name} ${state.message}`) : { certificate: state.certificate }
 }

@@ -1,8 +1,9 @@
 import type { Collection, Index } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
-import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { Namespace } from '../gatewayapi/objects/namespace.ts'
+import { type CertificateNode, resolveCertificateReference } from './certificate.ts'
+import { type ClientValidationContext, validateClients } from './client-validation.ts'
 import { type GatewayClassNode, readSettings } from './gateway-class.ts'
 import { type ListenerContext, type ListenerNode, resolveListener } from './listener.ts'
 import { rejectConflicts, reportOverlaps } from './listener-conflict.ts'
@@ -20,6 +21,8 @@ export interface GatewayNode {
    * what runs stays as it is, because a typing error must not replace it by what the defaults would make.
    */
   readonly parameters: ProxyParameters | undefined
+  /** What its proxies show to backends that are spoken to with TLS. */
+  readonly clientCertificate?: CertificateNode
   /** Its own. */
   readonly listeners: readonly ListenerNode[]
   /** Those that name it, in the order of their precedence; also such as it does not let in. */
@@ -27,9 +30,8 @@ export interface GatewayNode {
   readonly problems: readonly Problem[]
 }
 
-export interface GatewayContext extends ListenerContext {
+export interface GatewayContext extends ListenerContext, ClientValidationContext {
   readonly classes: Collection<NamespacedName, GatewayClassNode>
-  readonly configMaps: Collection<NamespacedName, ConfigMap>
   readonly namespaces: Collection<NamespacedName, Namespace>
   /** By the Gateway that they name. */
   readonly listenerSets: Index<NamespacedName, NamespacedName, DeclaredListenerSet>
@@ -66,17 +68,23 @@ export function resolveGateway(source: Gateway, context: GatewayContext): Gatewa
     const message = `address type ${type} is not supported: use ${addressTypes.join(' or ')}`
     problems.push({ on: 'Accepted', reason: 'UnsupportedAddress', message, path: `spec.addresses[${index}].type` })
   }
-  const listeners = source.spec.listeners
-    .map((spec, index) => resolveListener(key, { kind: 'Gateway', key }, index, spec, context))
-    .map((listener) => (asksForClientCertificates(source, listener) ? withholdListener(listener) : listener))
+  const owner = { kind: 'Gateway', key } as const
+  const listeners = source.spec.listeners.map((spec, index) => resolveListener(key, owner, index, spec, context))
   const declared = reads.lookup(context.listenerSets, key)
+  const sets = admitListenerSets(source, problems, declared, reads, context.namespaces)
+  const validate = (listener: ListenerNode) => validateClients(source, listener, context)
+  const clientCertificate = resolveClientCertificate(source, context, problems)
   const { profile } = settings
   return {
     key,
     source,
     profile,
     parameters: isKnown ? settings.parameters : undefined,
-    ...mergeListeners(listeners, admitListenerSets(source, problems, declared, reads, context.namespaces)),
+    ...(clientCertificate && { clientCertificate }),
+    ...mergeListeners(
+      listeners.map(validate),
+      sets.map((set) => ({ ...set, listeners: set.listeners.map(validate) })),
+    ),
     problems,
   }
 }
@@ -91,17 +99,14 @@ function mergeListeners(
   return { listeners, sets: sets.map((set) => ({ ...set, listeners: judged.splice(0, set.listeners.length) })) }
 }
 
-function asksForClientCertificates({ spec }: Gateway, { port, protocol }: ListenerNode): boolean {
-  const frontend = spec.tls?.frontend
-  if (protocol !== 'HTTPS' || !frontend) return false
-  const ofPort = (frontend.perPort ?? []).find((p) => p.port === port)
-  return (ofPort ? ofPort.tls : frontend.default).validation !== undefined
-}
-
-/** Serving without the check would let everybody in whom the user wants to keep out. */
-function withholdListener(listener: ListenerNode): ListenerNode {
-  const message = 'validation of client certificates is not supported: remove it'
-  const problem = { on: 'Accepted', reason: 'UnsupportedValue', message, path: 'spec.tls.frontend' }
-  const verdict = listener.verdict === 'rejected' ? 'rejected' : 'attachable'
-  return { ...listener, verdict, problems: [...listener.problems, problem] }
+/** The certificate that its proxies show to backends. */
+function resolveClientCertificate({ metadata, spec }: Gateway, context: GatewayContext, problems: Problem[]) {
+  const ref = spec.tls?.backend?.clientCertificateRef
+  if (!ref) return undefined
+  const resolved = resolveCertificateReference(ref, { kind: 'Gateway', namespace: metadata.namespace }, context)
+  if ('certificate' in resolved) return resolved.certificate
+  const path = 'spec.tls.backend.clientCertificateRef'
+  const reason = resolved.reason ?? 'InvalidClientCertificateRef'
+  problems.push({ on: 'ResolvedRefs', reason, message: resolved.message, path })
+  return undefined
 }

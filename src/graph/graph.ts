@@ -2,8 +2,18 @@ import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
+import type { Gateway } from '../gatewayapi/objects/gateway.ts'
+import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
+import {
+  type BackendTLSPolicyNode,
+  type PoliciesByTarget,
+  resolveBackendTLSPolicy,
+  type TargetKey,
+  targetKeysOf,
+} from './backend-tls-policy.ts'
+import { type CaBundleKey, type CaBundleState, caBundleKey, parseBundle, parseConfigMapBundle } from './ca-bundle.ts'
 import { type CertificateState, parseCertificate } from './certificate.ts'
 import { type GatewayNode, listListeners, resolveGateway } from './gateway.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
@@ -12,9 +22,17 @@ import { resolveGRPCRoute } from './grpc-route.ts'
 import { resolveHTTPRoute } from './http-route.ts'
 import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
+import { filterBackendKeysOf } from './listener-filter.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
+import { listAncestors, targetsOfAttachment } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
-import { attachRoute, listParents, type RouteAttachment, type RouteParentNode } from './route-attachment.ts'
+import {
+  attachRoute,
+  type DefaultParents,
+  listParents,
+  type RouteAttachment,
+  type RouteParentNode,
+} from './route-attachment.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
@@ -34,6 +52,11 @@ export interface Graph {
   readonly attachments: Collection<string, RouteAttachment>
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
   readonly streamOwners: Collection<StreamPlace, StreamOwner>
+  readonly backendTLSPolicies: Collection<NamespacedName, BackendTLSPolicyNode>
+  readonly policiesByTarget: PoliciesByTarget
+  /** The ancestors of policies. */
+  readonly gatewaysByTarget: Collection<TargetKey, readonly NamespacedName[]>
+  readonly caBundles: Collection<CaBundleKey, CaBundleState>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
   readonly endpointSlicesByService: Index<NamespacedName, NamespacedName, EndpointSlice>
@@ -52,10 +75,13 @@ export interface GraphRoutes extends Readonly<Record<RouteKindName, Collection<N
 export interface GraphOptions {
   /** The controllerNames of the GatewayClasses that are ours. */
   readonly controllerNames: ReadonlySet<string>
+  /** Whether Backends may lead to the machine of the proxy; yes unless told. */
+  readonly allowsLocalBackends?: boolean
 }
 
 /** Wires the derivations. Each reads only what stands above it. */
-export function createGraph(scheduler: Scheduler, sources: GraphSources, { controllerNames }: GraphOptions): Graph {
+export function createGraph(scheduler: Scheduler, sources: GraphSources, options: GraphOptions): Graph {
+  const { controllerNames, allowsLocalBackends: allowsLocal = true } = options
   const grants = scheduler.index('ReferenceGrants by namespace', sources.referenceGrants, (g) => [g.metadata.namespace])
   const endpointSlicesByService = scheduler.index('EndpointSlices by Service', sources.endpointSlices, (slice) => {
     const service = slice.metadata.labels[serviceNameLabel]
@@ -79,33 +105,32 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
       )
     },
   )
-  const listenerSets = scheduler.index(
-    'DeclaredListenerSets by Gateway',
-    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
-      declareListenerSet(set, { reads, grants, certificates }),
-    ),
-    (set) => [set.gateway],
-  )
-  const { configMaps, namespaces } = sources
-  const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
-    resolveGateway(gateway, {
-      reads,
-      grants,
-      certificates,
-      classes: gatewayClasses,
-      configMaps,
-      namespaces,
-      listenerSets,
+  const caBundles = scheduler.join('CaBundleState', [
+    scheduler.deriveMany('CaBundleState of a ConfigMap', sources.configMaps, (configMap, _reads, key) => {
+      const state = parseConfigMapBundle(configMap)
+      return state ? [[caBundleKey('ConfigMap', key), state] as const] : []
     }),
+    scheduler.deriveMany(
+      'CaBundleState of a ClusterTrustBundle',
+      sources.clusterTrustBundles,
+      ({ spec }, _reads, key) => [
+        [caBundleKey('ClusterTrustBundle', key), parseBundle(spec.trustBundle, 'in spec.trustBundle')] as const,
+      ],
+    ),
+  ])
+  const { configMaps, namespaces } = sources
+  const backendTLSPolicies = scheduler.derive('BackendTLSPolicyNode', sources.backendTLSPolicies, (policy, reads) =>
+    resolveBackendTLSPolicy(policy, { reads, configMaps, caBundles }),
   )
-  const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
-    listListeners(gateway).map((listener) => [listener.key, listener] as const),
-  )
-  const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
-  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
-
+  const policiesByTarget = scheduler.index('BackendTLSPolicyNodes by target', backendTLSPolicies, targetKeysOf)
   const resolve = (key: BackendKey, reads: Reads) =>
-    resolveBackend(key, { reads, services: sources.services, backends: sources.backends })
+    resolveBackend(key, {
+      reads,
+      services: sources.services,
+      backends: sources.backends,
+      policies: policiesByTarget,
+      allowsLocal,
+    })
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(
@@ -133,7 +158,46 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
       scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
       resolve,
     ),
+    scheduler.group(
+      'BackendNode of Gateways',
+      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
+      resolve,
+    ),
+    scheduler.group(
+      'BackendNode of ListenerSets',
+      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
+      resolve,
+    ),
   ])
+  const listenerSets = scheduler.index(
+    'DeclaredListenerSets by Gateway',
+    scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
+      declareListenerSet(set, { reads, grants, certificates, backends }),
+    ),
+    (set) => [set.gateway],
+  )
+  const gateways = scheduler.derive('GatewayNode', sources.gateways, (gateway, reads) =>
+    resolveGateway(gateway, {
+      reads,
+      grants,
+      certificates,
+      backends,
+      classes: gatewayClasses,
+      configMaps,
+      namespaces,
+      listenerSets,
+      caBundles,
+    }),
+  )
+  const listeners = scheduler.deriveMany('ListenerNode', gateways, (gateway) =>
+    listListeners(gateway).map((listener) => [listener.key, listener] as const),
+  )
+  const listenersByGateway = scheduler.index('ListenerNodes by Gateway', listeners, (l) => [l.gateway])
+  const parents = scheduler.deriveMany('ParentNode', gateways, listParents)
+  const defaultParents: DefaultParents = scheduler.index('default ParentNodes', parents, (p) =>
+    p.isDefault ? ['All'] : [],
+  )
+
   const routes = {
     HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
       resolveHTTPRoute(route, { reads, grants, backends }),
@@ -156,7 +220,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     'RouteParentNode',
     routeKinds.map((kind) =>
       scheduler.deriveMany(`RouteParentNode of ${kind}s`, routesOf(kind), (route, reads) =>
-        attachRoute(route, { reads, parents, namespaces: sources.namespaces }).map((node) => [node.key, node] as const),
+        attachRoute(route, { reads, parents, defaultParents, namespaces: sources.namespaces }).map(
+          (node) => [node.key, node] as const,
+        ),
       ),
     ),
   )
@@ -172,6 +238,10 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     ),
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
+  const attachmentsByTarget = scheduler.index('RouteAttachments by policy target', attachments, targetsOfAttachment)
+  const gatewaysByTarget = scheduler.group('Gateways by policy target', attachmentsByTarget, (target, reads, members) =>
+    listAncestors(target, members, reads, grants),
+  )
   const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
@@ -191,8 +261,17 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, { contr
     attachments,
     attachmentsByListener,
     streamOwners,
+    backendTLSPolicies,
+    policiesByTarget,
+    gatewaysByTarget,
+    caBundles,
     backends,
     endpointSlicesByService,
     bindings: sources.bindings,
   }
+}
+
+/** What filters of the listeners of a Gateway or ListenerSet refer to. */
+function listenerBackendKeysOf({ metadata, spec }: Gateway | ListenerSet): BackendKey[] {
+  return filterBackendKeysOf(spec.listeners, metadata.namespace)
 }

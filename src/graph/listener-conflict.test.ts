@@ -16,6 +16,8 @@ const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode =>
   hostname: 'shop.example.com',
   tls: 'none',
   certificates: [],
+  filters: [],
+  isClosed: false,
   supportedKinds: [],
   allowedNamespaces: { from: 'Same' },
   verdict: 'accepted',

@@ -1,12 +1,14 @@
-import type { Collection, Reads } from '../collections/collection.ts'
+import { compactList, none } from '../base/compact-list.ts'
 import { checkLabelSelector, type LabelSelector } from '../gatewayapi/label-selector.ts'
-import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import { type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import type { Listener as ListenerSpec } from '../gatewayapi/objects/gateway.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import { joinWords } from '../gatewayapi/objects/schema.ts'
-import type { CertificateNode, CertificateState } from './certificate.ts'
+import type { BackendReferenceContext, BackendReferrer } from './backend-reference.ts'
+import { type CertificateContext, type CertificateNode, resolveCertificateReference } from './certificate.ts'
+import type { ClientValidation } from './client-validation.ts'
+import { type ListenerFilterNode, resolveListenerFilters } from './listener-filter.ts'
 import type { Problem } from './problem.ts'
-import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 
 /** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
 export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
@@ -50,6 +52,12 @@ export interface ListenerNode {
   readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
+  /** What every request goes through before its route is chosen. */
+  readonly filters: readonly ListenerFilterNode[]
+  /** Nobody can be asked who must be: all requests are answered with 500. */
+  readonly isClosed: boolean
+  /** Absent: clients are not asked for certificates. */
+  readonly clientValidation?: ClientValidation
   readonly supportedKinds: readonly RouteKind[]
   readonly allowedNamespaces: AllowedNamespaces
   /**
@@ -69,11 +77,7 @@ const kindsOfProtocol: ReadonlyMap<string, readonly string[]> = new Map([
   ['UDP', ['UDPRoute']],
 ])
 
-export interface ListenerContext {
-  readonly reads: Reads
-  readonly grants: ReferenceGrantIndex
-  readonly certificates: Collection<NamespacedName, CertificateState>
-}
+export interface ListenerContext extends CertificateContext, BackendReferenceContext {}
 
 /** Judges one listener by itself; `rejectConflicts` then compares it with its neighbours. */
 export function resolveListener(
@@ -102,6 +106,8 @@ export function resolveListener(
     return {
       ...base,
       certificates: [],
+      filters: none,
+      isClosed: false,
       supportedKinds: [],
       allowedNamespaces: { from: 'None' },
       verdict: 'rejected',
@@ -112,11 +118,8 @@ export function resolveListener(
   const namespaces = resolveNamespaces(spec, path)
   const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
-  // Without them it might let everybody in.
-  if ((spec.filters?.requests ?? []).length > 0) {
-    const message = 'filters of listeners are not supported: attach them to routes'
-    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `${path}.filters` })
-  }
+  const { filters, isClosed, ...filtered } = resolveListenerFilters(spec, path, referrerOf(owner), context)
+  problems.push(...filtered.problems)
   const serves =
     kinds.supportedKinds.length > 0 &&
     (certificates === undefined || certificates.certificates.length > 0) &&
@@ -124,11 +127,17 @@ export function resolveListener(
   return {
     ...base,
     certificates: certificates?.certificates ?? [],
+    filters: compactList(filters),
+    isClosed,
     supportedKinds: kinds.supportedKinds,
     allowedNamespaces: namespaces.allowedNamespaces,
     verdict: serves ? 'accepted' : 'attachable',
     problems,
   }
+}
+
+function referrerOf({ kind, key }: ListenerOwner): BackendReferrer {
+  return { kind, namespace: splitNamespacedName(key).namespace }
 }
 
 function resolveTls({ protocol, tls }: ListenerSpec): ListenerNode['tls'] {
@@ -191,23 +200,10 @@ function resolveCertificates(owner: ListenerOwner, spec: ListenerSpec, path: str
       'tls.certificateRefs',
     )
   for (const [index, ref] of refs.entries()) {
-    const field = `tls.certificateRefs[${index}]`
-    const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
-    if (ref.group !== '' || ref.kind !== 'Secret') {
-      report('InvalidCertificateRef', `certificates come from Secrets: a ${ref.kind} is not supported`, field)
-      continue
-    }
-    const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
-    const from = { group: gatewayGroup, kind: owner.kind, namespace }
-    if (!isReferencePermitted(context.reads, context.grants, from, target)) {
-      const fix = `add a ReferenceGrant in namespace ${target.namespace} from ${owner.kind} in ${namespace} to Secret`
-      report('RefNotPermitted', `${name} may not be referred to from namespace ${namespace}: ${fix}`, field)
-      continue
-    }
-    const state = context.reads.get(context.certificates, namespacedName(target.namespace, ref.name))
-    if (!state) report('InvalidCertificateRef', `${name} not found`, field)
-    else if (state.state === 'malformed') report('InvalidCertificateRef', `${name} ${state.message}`, field)
-    else if (spec.tls?.mode !== 'Passthrough') certificates.push(state.certificate)
+    const resolved = resolveCertificateReference(ref, { kind: owner.kind, namespace }, context)
+    if ('message' in resolved)
+      report(resolved.reason ?? 'InvalidCertificateRef', resolved.message, `tls.certificateRefs[${index}]`)
+    else if (spec.tls?.mode !== 'Passthrough') certificates.push(resolved.certificate)
   }
   return { certificates, problems }
 }

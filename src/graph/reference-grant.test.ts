@@ -1,4 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import {
   GraphFixture,
   gatewayClassYaml,
@@ -8,7 +9,8 @@ import {
   serviceYaml,
   tlsSecretYaml,
 } from '../testing/builders.ts'
-import { type IssuedCertificate, issueCertificate } from '../testing/certificates.ts'
+import { issueCertificate } from '../testing/certificates.ts'
+import { type RouteKindName, type RouteNode, routeKinds } from './route.ts'
 
 /** Grants in namespace vault, and whether each opens the reference to `to` from `from` in namespace shop. */
 function grantMatrix(from: string, to: string, name: string) {
@@ -48,10 +50,10 @@ const grant = (from: readonly string[], to: readonly string[], name = 'g') =>
     to,
   )
 
-/** Fields that refer across namespaces: who refers, to what kind, and the objects around. */
-const backendRef = '{name: safe, namespace: vault, port: 80}'
-const backendObjectRef = '{group: gateway.envoyproxy.io, kind: Backend, name: safe, namespace: vault}'
-const mirror = (ref: string) => `{type: RequestMirror, requestMirror: {backendRef: ${ref}}}`
+const secret = () => {
+  const { certificate, privateKey } = issueCertificate({ dnsNames: ['shop.example.com'] })
+  return tlsSecretYaml('vault/safe', certificate, privateKey)
+}
 const backendObject = `
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: Backend
@@ -59,83 +61,140 @@ metadata: {name: safe, namespace: vault}
 spec: {endpoints: [{ip: {address: 10.9.9.9, port: 80}}]}
 ---
 `
+const services =
+  serviceYaml('shop/web') + serviceYaml('vault/safe', '[{name: a, port: 80}, {name: b, port: 80, protocol: UDP}]')
+
+/** What a test asks of whoever refers. */
+interface Referring {
+  /** Reasons of its problems. */
+  readonly reasons: string[]
+  /** Whether what it refers to would be used. */
+  readonly reaches: boolean
+}
+
+interface Field {
+  readonly kind: string
+  readonly field: string
+  readonly to: 'Service' | 'Backend' | 'Secret'
+  /** Who refers, in namespace shop, to "vault/safe". */
+  readonly yaml: string
+  read(fixture: GraphFixture): Referring
+}
+
+/** Fields of routes: the rules around a reference, in flow YAML. */
 const local = '{name: web, port: 80}'
-const fields: ReadonlyArray<readonly [field: string, to: 'Service' | 'Backend', rules: string]> = [
-  ['backendRefs', 'Service', `[{backendRefs: [${backendRef}]}]`],
-  ['backendRefs', 'Backend', `[{backendRefs: [${backendObjectRef}]}]`],
-  ['filters[].requestMirror', 'Service', `[{backendRefs: [${local}], filters: [${mirror(backendRef)}]}]`],
-  ['filters[].requestMirror', 'Backend', `[{backendRefs: [${local}], filters: [${mirror(backendObjectRef)}]}]`],
-  [
-    'backendRefs[].filters[].requestMirror',
-    'Service',
-    `[{backendRefs: [{name: web, port: 80, filters: [${mirror(backendRef)}]}]}]`,
-  ],
-  [
-    'backendRefs[].filters[].requestMirror',
-    'Backend',
-    `[{backendRefs: [{name: web, port: 80, filters: [${mirror(backendObjectRef)}]}]}]`,
-  ],
+const mirror = (ref: string) => `{type: RequestMirror, requestMirror: {backendRef: ${ref}}}`
+const auth = (ref: string) => `{type: ExternalAuth, externalAuth: {protocol: HTTP, backendRef: ${ref}, http: {}}}`
+const ofRule = (filter: string) => `[{backendRefs: [${local}], filters: [${filter}]}]`
+const ofBackend = (filter: string) => `[{backendRefs: [{name: web, port: 80, filters: [${filter}]}]}]`
+const backendRefs = (ref: string) => `[{backendRefs: [${ref}]}]`
+const mirrors = {
+  'filters[].requestMirror': (ref: string) => ofRule(mirror(ref)),
+  'backendRefs[].filters[].requestMirror': (ref: string) => ofBackend(mirror(ref)),
+}
+const auths = {
+  'filters[].externalAuth': (ref: string) => ofRule(auth(ref)),
+  'backendRefs[].filters[].externalAuth': (ref: string) => ofBackend(auth(ref)),
+}
+const routeFields: Readonly<Record<RouteKindName, Readonly<Record<string, (ref: string) => string>>>> = {
+  HTTPRoute: { backendRefs, ...mirrors, ...auths },
+  GRPCRoute: { backendRefs, ...mirrors },
+  TLSRoute: { backendRefs },
+  TCPRoute: { backendRefs },
+  UDPRoute: { backendRefs },
+}
+const references = {
+  Service: '{name: safe, namespace: vault, port: 80}',
+  Backend: '{group: gateway.envoyproxy.io, kind: Backend, name: safe, namespace: vault}',
+} as const
+
+/** Whether anything of a route would send to vault/safe. */
+function reachesSafe(node: RouteNode | undefined): boolean {
+  if (node === undefined) return false
+  if (!('rules' in node)) return node.backendRefs.some(({ backend }) => backend?.includes('/vault/safe/'))
+  return JSON.stringify(node.rules).includes('"namespace":"vault","name":"safe"')
+}
+
+const ofRoutes = routeKinds.flatMap((kind) =>
+  Object.entries(routeFields[kind]).flatMap(([field, rules]) =>
+    (['Service', 'Backend'] as const).map((to): Field => {
+      const hostnames = kind === 'TLSRoute' ? '  hostnames: [shop.example.com]\n' : ''
+      const yaml = httpRouteYaml('shop/web', `${hostnames}  rules: ${rules(references[to])}`)
+      return {
+        kind,
+        field,
+        to,
+        yaml: yaml.replace('kind: HTTPRoute', `kind: ${kind}`),
+        read(fixture) {
+          const node = fixture.graph.routes[kind].get('shop/web' as NamespacedName)
+          return { reasons: node?.problems.map((p) => p.reason) ?? [], reaches: reachesSafe(node) }
+        },
+      }
+    }),
+  ),
+)
+
+const certificateRefs =
+  '[{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: safe, namespace: vault}]}}]'
+const readListener = (fixture: GraphFixture): Referring => {
+  const [listener] = [...fixture.graph.listeners.entries()].map(([, l]) => l).filter((l) => l.name === 'tls')
+  return {
+    reasons: listener?.problems.map((p) => p.reason) ?? ['no listener'],
+    reaches: (listener?.certificates.length ?? 0) > 0,
+  }
+}
+const ofListeners: readonly Field[] = [
+  {
+    kind: 'Gateway',
+    field: 'listeners[].tls.certificateRefs',
+    to: 'Secret',
+    yaml: gatewayClassYaml + gatewayYaml('shop/edge', certificateRefs),
+    read: readListener,
+  },
+  {
+    kind: 'ListenerSet',
+    field: 'listeners[].tls.certificateRefs',
+    to: 'Secret',
+    yaml: `${gatewayClassYaml}${gatewayYaml('shop/edge', '[{name: http, port: 80, protocol: HTTP}]', {
+      spec: '  allowedListeners: {namespaces: {from: All}}',
+    })}
+apiVersion: gateway.networking.k8s.io/v1
+kind: ListenerSet
+metadata: {name: more, namespace: shop}
+spec:
+  parentRef: {name: edge}
+  listeners: ${certificateRefs}
+---
+`,
+    read: readListener,
+  },
 ]
 
-describe.each(fields)('A1: %s of an HTTPRoute to a %s in another namespace', (_, to, rules) => {
-  const objects = serviceYaml('shop/web') + serviceYaml('vault/safe') + backendObject
-  const route = httpRouteYaml('shop/web', `  rules: ${rules}`)
+describe.each([...ofRoutes, ...ofListeners])('A1: $field of a $kind to a $to in another namespace', (row) => {
+  const { kind, to, yaml, read } = row
+  const objects = services + backendObject + secret()
 
-  test.each(grantMatrix('HTTPRoute', to, 'safe'))('%s', (_name, grants, permitted) => {
-    const fixture = new GraphFixture(objects + route + grants.join(''))
-    const reasons = fixture.route('shop/web').problems.map((p) => p.reason)
-    expect(reasons).toEqual(permitted ? [] : ['RefNotPermitted'])
-    const reached = JSON.stringify(fixture.route('shop/web').rules)
-    expect(reached.includes('"namespace":"vault","name":"safe"')).toBe(permitted)
+  test.each(grantMatrix(kind, to, 'safe'))('%s', (_name, grants, permitted) => {
+    const referring = read(new GraphFixture(objects + yaml + grants.join('')))
+    expect(referring.reasons).toEqual(permitted ? [] : ['RefNotPermitted'])
+    expect(referring.reaches).toBe(permitted)
   })
 
-  test('A2: taking the grant away takes the backend away, at once', () => {
-    const fixture = new GraphFixture(objects + route + grant(['HTTPRoute'], [to]))
-    expect(fixture.route('shop/web').problems).toEqual([])
+  test('A2: taking the grant away takes it away, at once', () => {
+    const fixture = new GraphFixture(objects + yaml + grant([kind], [to]))
+    expect(read(fixture)).toEqual({ reasons: [], reaches: true })
     fixture.remove('ReferenceGrant', 'vault/g')
-    expect(fixture.route('shop/web').problems).toMatchObject([{ on: 'ResolvedRefs', reason: 'RefNotPermitted' }])
-    expect(JSON.stringify(fixture.route('shop/web').rules)).not.toContain('"namespace":"vault","name":"safe"')
+    expect(read(fixture)).toEqual({ reasons: ['RefNotPermitted'], reaches: false })
   })
 
   test('A2: so does an edit of the grant', () => {
-    const fixture = new GraphFixture(objects + route + grant(['HTTPRoute'], [to]))
-    fixture.apply(grant(['HTTPRoute'], [`${to}/other`]))
-    expect(fixture.route('shop/web').problems).toMatchObject([{ reason: 'RefNotPermitted' }])
+    const fixture = new GraphFixture(objects + yaml + grant([kind], [to]))
+    fixture.apply(grant([kind], [`${to}/other`]))
+    expect(read(fixture)).toEqual({ reasons: ['RefNotPermitted'], reaches: false })
   })
 
   test('the answer does not tell whether the object exists', () => {
-    const present = new GraphFixture(objects + route).route('shop/web').problems
-    const absent = new GraphFixture(serviceYaml('shop/web') + route).route('shop/web').problems
-    expect(absent).toEqual(present)
-    expect(absent).toHaveLength(1)
-  })
-})
-
-describe('A1: tls.certificateRefs of a Gateway to a Secret in another namespace', () => {
-  let cert: IssuedCertificate
-  beforeAll(() => {
-    cert = issueCertificate({ dnsNames: ['shop.example.com'] })
-  })
-  const gateway =
-    gatewayClassYaml +
-    gatewayYaml(
-      'shop/edge',
-      '[{name: tls, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: safe, namespace: vault}]}}]',
-    )
-
-  test.each(grantMatrix('Gateway', 'Secret', 'safe'))('%s', (_name, grants, permitted) => {
-    const secret = tlsSecretYaml('vault/safe', cert.certificate, cert.privateKey)
-    const listener = new GraphFixture(gateway + secret + grants.join('')).listener('shop/edge/tls')
-    expect(listener.problems.map((p) => p.reason)).toEqual(permitted ? [] : ['RefNotPermitted'])
-    expect(listener.certificates).toHaveLength(permitted ? 1 : 0)
-  })
-
-  test('A2: the private key is gone with the grant', () => {
-    const secret = tlsSecretYaml('vault/safe', cert.certificate, cert.privateKey)
-    const fixture = new GraphFixture(gateway + secret + grant(['Gateway'], ['Secret']))
-    expect(fixture.listener('shop/edge/tls').certificates).toHaveLength(1)
-    fixture.remove('ReferenceGrant', 'vault/g')
-    expect(fixture.listener('shop/edge/tls').certificates).toEqual([])
+    expect(read(new GraphFixture(serviceYaml('shop/web') + yaml))).toEqual(read(new GraphFixture(objects + yaml)))
   })
 })
 
@@ -151,7 +210,7 @@ test('v1beta1 grants count like those of v1', () => {
   const beta = grant(['HTTPRoute'], ['Service']).replace('networking.k8s.io/v1\n', 'networking.k8s.io/v1beta1\n')
   expect(beta).toContain('v1beta1')
   const fixture = new GraphFixture(
-    beta + serviceYaml('vault/safe') + httpRouteYaml('shop/web', `  rules: [{backendRefs: [${backendRef}]}]`),
+    beta + serviceYaml('vault/safe') + httpRouteYaml('shop/web', `  rules: ${backendRefs(references.Service)}`),
   )
   expect(fixture.route('shop/web').problems).toEqual([])
 })

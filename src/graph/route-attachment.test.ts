@@ -257,3 +257,52 @@ test('an edit of an object that a route does not touch leaves its attachments as
   const after = fixture.attachments('shop/edge/web')
   expect(after.find((a) => a.route.key === 'shop/cart')).toBe(before[0])
 })
+
+describe('default Gateways', () => {
+  const scope = { spec: '  defaultScope: All' }
+  const wide = '[{name: web, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]'
+  const closed = '[{name: web, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{kind: GRPCRoute}]}}]'
+  const asking = (parents = '') => httpRouteYaml('shop/cart', `  useDefaultGateways: All\n${parents}  rules: [{}]`)
+  const gateways =
+    gatewayClassYaml +
+    gatewayYaml('edge/b', wide, scope) +
+    gatewayYaml('edge/a', wide, scope) +
+    gatewayYaml('shop/closed', closed, scope) +
+    gatewayYaml('shop/plain', wide)
+
+  test('are those that say so and let the route in', () => {
+    const fixture = new GraphFixture(gateways + asking())
+    expect(fixture.routeStatus('shop/cart')?.parents.map((p) => p.parentRef)).toEqual([
+      { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace: 'edge', name: 'a' },
+      { group: 'gateway.networking.k8s.io', kind: 'Gateway', namespace: 'edge', name: 'b' },
+    ])
+    expect(fixture.attachments('edge/a/web')).toHaveLength(1)
+    expect(fixture.attachments('shop/plain/web')).toEqual([])
+  })
+
+  test('come after the parents that are named, and none is there twice', () => {
+    const named = '  parentRefs: [{name: plain}, {name: b, namespace: edge, sectionName: web}]\n'
+    const fixture = new GraphFixture(gateways + asking(named))
+    const refs = fixture.routeStatus('shop/cart')?.parents.map(({ parentRef }) => parentRef)
+    expect(refs?.map(({ name, sectionName }) => [name, sectionName])).toEqual([
+      ['plain', undefined],
+      ['b', 'web'],
+      ['a', undefined],
+    ])
+  })
+
+  test('change with their scope, and with the wish of the route', () => {
+    const fixture = new GraphFixture(gateways + asking())
+    fixture.apply(gatewayYaml('edge/a', wide, { spec: '  defaultScope: None' }))
+    expect(fixture.parents('shop/cart').map((p) => p.gateway)).toEqual(['edge/b'])
+    fixture.apply(gatewayYaml('shop/plain', wide, scope))
+    expect(fixture.parents('shop/cart').map((p) => p.gateway)).toEqual(['edge/b', 'shop/plain'])
+    fixture.apply(httpRouteYaml('shop/cart', '  useDefaultGateways: None\n  rules: [{}]'))
+    expect(fixture.routeStatus('shop/cart')).toBeUndefined()
+  })
+
+  test('are none without the wish', () => {
+    const fixture = new GraphFixture(gateways + httpRouteYaml('shop/cart', '  rules: [{}]'))
+    expect(fixture.parents('shop/cart')).toEqual([])
+  })
+})

@@ -1,5 +1,5 @@
 import { compactList, none } from '../base/compact-list.ts'
-import type { Collection, Reads } from '../collections/collection.ts'
+import type { Collection, Index, Reads } from '../collections/collection.ts'
 import { type HostnameIntersection, intersectHostnames } from '../gatewayapi/hostname.ts'
 import { matchesLabels } from '../gatewayapi/label-selector.ts'
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
@@ -10,12 +10,17 @@ import type { ListenerKey, ListenerNode, ListenerOwner } from './listener.ts'
 import type { Problem } from './problem.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey } from './route.ts'
 
-/** One parentRef of a route that names a Gateway of ours or a ListenerSet of one: the unit of status.parents. */
+/**
+ * One parentRef of a route that names a Gateway of ours or a ListenerSet of one, or one of its default Gateways: the
+ * unit of status.parents.
+ */
 export interface RouteParentNode {
   readonly key: string
   readonly route: RouteKey
   readonly routeKind: RouteKindName
-  /** Position in spec.parentRefs. */
+  /** As written, or as somebody would write it who knew the default Gateway. */
+  readonly ref: ParentReference
+  /** Position in spec.parentRefs; default Gateways come after those. */
   readonly index: number
   readonly gateway: NamespacedName
   /** Listeners that it attached to. */
@@ -47,6 +52,8 @@ export interface ParentNode {
   /** Whose proxies serve it; the Gateway itself, or the set's. */
   readonly gateway: NamespacedName
   readonly listeners: readonly AttachableListener[]
+  /** Routes that ask for default Gateways attach to it (GEP-3793). */
+  readonly isDefault: boolean
 }
 
 /** "Kind/namespace/name". */
@@ -58,8 +65,11 @@ function parentKey(kind: string, key: NamespacedName): ParentKey {
 
 /** A Gateway and its ListenerSets, each with its own listeners. */
 export function listParents(gateway: GatewayNode): (readonly [ParentKey, ParentNode])[] {
-  const view = (kind: ParentNode['kind'], { key, listeners }: Pick<GatewayNode, 'key' | 'listeners'>) =>
-    [parentKey(kind, key), { kind, key, gateway: gateway.key, listeners: listeners.map(viewListener) }] as const
+  const view = (kind: ParentNode['kind'], { key, listeners }: Pick<GatewayNode, 'key' | 'listeners'>) => {
+    const isDefault = kind === 'Gateway' && gateway.source.spec.defaultScope === 'All'
+    const parent = { kind, key, gateway: gateway.key, listeners: listeners.map(viewListener), isDefault }
+    return [parentKey(kind, key), parent] as const
+  }
   return [view('Gateway', gateway), ...gateway.sets.map((set) => view('ListenerSet', set))]
 }
 
@@ -76,9 +86,13 @@ function viewListener({
   return { key, name, port, protocol, hostname, supportedKinds, allowedNamespaces, verdict }
 }
 
+/** The Gateways that routes get which ask for default ones. */
+export type DefaultParents = Index<'All', ParentKey, ParentNode>
+
 export interface AttachContext {
   readonly reads: Reads
   readonly parents: Collection<ParentKey, ParentNode>
+  readonly defaultParents: DefaultParents
   readonly namespaces: Collection<NamespacedName, Namespace>
 }
 
@@ -92,7 +106,28 @@ export function attachRoute(route: RouteNode, context: AttachContext): RoutePare
     const parent = context.reads.get(context.parents, key)
     if (parent) nodes.push(attachToParent(route, ref, index, parent, context))
   }
+  if (route.source.spec.useDefaultGateways === 'All') nodes.push(...attachToDefaults(route, nodes, context))
   return nodes
+}
+
+/**
+ * A default Gateway that lets the route in has an entry in its status; one that does not was never asked for. One
+ * that the route names itself is not a default for it, whatever part of it is named.
+ */
+function attachToDefaults(
+  route: RouteNode,
+  named: readonly RouteParentNode[],
+  context: AttachContext,
+): RouteParentNode[] {
+  const count = route.source.spec.parentRefs?.length ?? 0
+  return context.reads
+    .lookup(context.defaultParents, 'All')
+    .filter(({ gateway }) => !named.some((node) => node.ref.kind === 'Gateway' && node.gateway === gateway))
+    .map((parent, index) => {
+      const ref = { group: gatewayGroup, kind: 'Gateway', ...splitNamespacedName(parent.key) }
+      return attachToParent(route, ref, count + index, parent, context)
+    })
+    .filter(({ attachments }) => attachments.length > 0)
 }
 
 function attachToParent(
@@ -141,6 +176,7 @@ function attachToParent(
     key: `${own}/${index}`,
     route: own,
     routeKind: route.kind,
+    ref,
     index,
     gateway: parent.gateway,
     attachments: compactList(attachments),

@@ -20,6 +20,7 @@ export interface RouteBase {
     readonly metadata: ObjectMeta
     readonly spec: {
       readonly parentRefs?: readonly ParentReference[] | undefined
+      readonly useDefaultGateways?: 'All' | 'None' | undefined
       readonly rules?: readonly unknown[] | undefined
     }
   }

@@ -1,6 +1,8 @@
 import type { Collection } from '../collections/collection.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Backend } from '../gatewayapi/objects/backend.ts'
+import type { BackendTLSPolicy } from '../gatewayapi/objects/backend-tls-policy.ts'
+import type { ClusterTrustBundle } from '../gatewayapi/objects/cluster-trust-bundle.ts'
 import type { ConfigMap } from '../gatewayapi/objects/config-map.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
@@ -27,11 +29,13 @@ export interface GraphSources {
   readonly tlsRoutes: Objects<TLSRoute>
   readonly tcpRoutes: Objects<TCPRoute>
   readonly udpRoutes: Objects<UDPRoute>
+  readonly backendTLSPolicies: Objects<BackendTLSPolicy>
   readonly referenceGrants: Objects<ReferenceGrant>
   readonly services: Objects<Service>
   readonly endpointSlices: Objects<EndpointSlice>
   readonly secrets: Objects<Secret>
   readonly configMaps: Objects<ConfigMap>
+  readonly clusterTrustBundles: Objects<ClusterTrustBundle>
   readonly namespaces: Objects<Namespace>
   readonly backends: Objects<Backend>
   /** By Gateway. */

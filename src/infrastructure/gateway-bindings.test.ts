@@ -8,6 +8,7 @@ import type { Problem } from '../graph/problem.ts'
 import { keyOf, parseObjects } from '../testing/builders.ts'
 import { testFleet } from '../testing/pod-envoy.ts'
 import { createGatewayBindings } from './gateway-bindings.ts'
+import { createGatewayServices } from './gateway-services.ts'
 import { gatewayUidLabel } from './labels.ts'
 import type { ProxyFleet } from './proxy-fleet.ts'
 
@@ -22,7 +23,8 @@ beforeEach(() => {
   fleets = scheduler.source('ProxyFleet')
   services = scheduler.source('Service')
   problems = scheduler.source('InfrastructureProblem')
-  bindings = createGatewayBindings(scheduler, fleets, services, problems, { listenAddress: '::' })
+  const made = createGatewayServices(scheduler, fleets, services)
+  bindings = createGatewayBindings(scheduler, fleets, made, problems, { listenAddress: '::' })
 })
 
 const setFleet = (fleet: ProxyFleet) => scheduler.batch(() => fleets.set(fleet.key, fleet))
@@ -47,9 +49,9 @@ test('ports are bound as soon as there is a Gateway, and addresses follow', () =
     portProblems: {},
   })
   setService('edge-gatewright', testFleet.uid, '192.0.2.1')
-  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1' }])
+  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1', routability: '' }])
   setService('edge-gatewright', testFleet.uid, '192.0.2.2')
-  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.2' }])
+  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.2', routability: '' }])
   scheduler.batch(() => fleets.delete(testFleet.key))
   expect(bindings.size).toBe(0)
 })

@@ -2,6 +2,7 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { type GatewayNode, listListeners } from '../graph/gateway.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyParameters } from '../graph/proxy-parameters.ts'
+import { type AddressRequest, listAddressRequests } from './address-request.ts'
 
 /** One way into a Gateway, however many listeners share it. */
 export interface FleetPort {
@@ -24,8 +25,8 @@ export interface ProxyFleet {
   readonly ports: readonly number[]
   /** The same with what is spoken there: a number may stand twice, for TCP and for UDP. */
   readonly listens: readonly FleetPort[]
-  /** IP addresses that spec.addresses asks for. */
-  readonly requestedAddresses: readonly string[]
+  /** What spec.addresses asks for. */
+  readonly addresses: readonly AddressRequest[]
   /** From spec.infrastructure, for everything that is created. */
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
@@ -43,10 +44,6 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   const listens = listListens(listListeners(gateway).filter((l) => l.verdict !== 'rejected'))
   const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
-  const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>
-    // Without a value, any address will do.
-    a.type === 'IPAddress' && a.value !== undefined && a.value !== '' ? [a.value] : [],
-  )
   return {
     key: gateway.key,
     uid: metadata.uid ?? '',
@@ -54,7 +51,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
     className: spec.gatewayClassName,
     ports: [...new Set(listens.map((l) => l.port))],
     listens,
-    requestedAddresses,
+    addresses: listAddressRequests(spec.addresses),
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
     parameters: gateway.parameters,

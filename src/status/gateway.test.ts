@@ -25,12 +25,15 @@ describe('Programmed', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True Accepted',
       'Programmed=True Programmed',
+      'ResolvedRefs=True ResolvedRefs',
     ])
     expect(summarize(fixture.listenerStatus('shop/edge/web').conditions)).toEqual([
       ...all,
       'Programmed=True Programmed',
     ])
-    expect(fixture.gatewayStatus('shop/edge').addresses).toEqual([{ type: 'IPAddress', value: '127.0.0.1' }])
+    expect(fixture.gatewayStatus('shop/edge').addresses).toEqual([
+      { type: 'IPAddress', value: '127.0.0.1', routability: '' },
+    ])
   })
 
   test('is Pending while Envoy has not answered, with its words', () => {
@@ -126,6 +129,89 @@ describe('Programmed', () => {
   })
 })
 
+describe('AddressesAssigned', () => {
+  const address = { type: 'IPAddress', value: '192.0.2.1' }
+  const gone = { path: 'spec.addresses[0]', message: 'nobody has 203.0.113.7', isStatic: true }
+  const any = { path: 'spec.addresses[1]', message: 'no address yet', isStatic: false }
+  const conditions = (binding: Parameters<GraphFixture['bind']>[1]) =>
+    new GraphFixture(edge(web))
+      .bind('shop/edge', binding)
+      .program('shop/edge', 80, 'programmed')
+      .gatewayStatus('shop/edge').conditions
+  const told = (binding: Parameters<GraphFixture['bind']>[1]) =>
+    conditions(binding)
+      .filter(({ type }) => type === 'Programmed' || type === 'AddressesAssigned')
+      .map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`)
+  const programmed = 'Programmed=True Programmed: Envoy has accepted the current configuration'
+
+  test('is left out before anybody has seen to the addresses', () => {
+    expect(told({})).toEqual([programmed])
+  })
+
+  test('is True when all that were asked for are there', () => {
+    expect(told({ assignment: { assigned: 1, missing: [] } })).toEqual([
+      programmed,
+      'AddressesAssigned=True AddressesAssigned: The Gateway has all of its addresses',
+    ])
+  })
+
+  test('names those that are missing; a certain one keeps the Gateway from being programmed, any one does not', () => {
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [gone] } })).toEqual([
+      'Programmed=False AddressNotUsable: spec.addresses[0]: nobody has 203.0.113.7',
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [any] } })).toEqual([
+      programmed,
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[1]: no address yet',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [gone, any] } })[1]).toBe(
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[0]: nobody has 203.0.113.7; spec.addresses[1]: no address yet',
+    )
+  })
+
+  test('says that there is none, and so does Programmed', () => {
+    expect(told({ addresses: [], assignment: { assigned: 0, missing: [gone] } })).toEqual([
+      'Programmed=False AddressNotAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+      'AddressesAssigned=False NotAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+    ])
+    const missing = [{ message: 'no address has been assigned yet', isStatic: false }]
+    expect(told({ addresses: [], assignment: { assigned: 0, missing } })).toEqual([
+      'Programmed=False AddressNotAssigned: no address has been assigned yet',
+      'AddressesAssigned=False NotAssigned: no address has been assigned yet',
+    ])
+  })
+
+  test('does not count addresses of an earlier spec, at which the Gateway still serves', () => {
+    expect(told({ addresses: [address], assignment: { assigned: 0, missing: [any] } })).toEqual([
+      programmed,
+      'AddressesAssigned=False NotAssigned: spec.addresses[1]: no address yet',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 0, missing: [gone] } })[0]).toContain(
+      'AddressNotUsable',
+    )
+  })
+})
+
+describe('routability of an address', () => {
+  const addresses = [{ type: 'IPAddress', value: '10.96.0.7', routability: 'Cluster' }]
+  const told = (version?: string, channel?: string) => {
+    const fixture = new GraphFixture(edge(web)).bind('shop/edge', { addresses })
+    if (version !== undefined) fixture.scheduler.batch(() => fixture.bundle.set('installed', { version, channel }))
+    return fixture.gatewayStatus('shop/edge').addresses
+  }
+
+  test('is told where the CRD has the field, and only there', () => {
+    expect(told()).toEqual(addresses)
+    expect(told('v1.7.0', 'experimental')).toEqual(addresses)
+    for (const [version, channel] of [
+      ['v1.7.0', 'standard'],
+      ['v1.6.1', 'experimental'],
+      ['v1.9.0', 'experimental'],
+    ] as const)
+      expect(told(version, channel)).toEqual([{ type: 'IPAddress', value: '10.96.0.7' }])
+  })
+})
+
 describe('a port that cannot be bound', () => {
   test('makes its listener PortUnavailable, with the reason', () => {
     const two = '[{name: web, port: 80, protocol: HTTP}, {name: alt, port: 8080, protocol: HTTP}]'
@@ -142,6 +228,7 @@ describe('a port that cannot be bound', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True ListenersNotValid',
       'Programmed=True Programmed',
+      'ResolvedRefs=True ResolvedRefs',
     ])
   })
 })
@@ -152,6 +239,7 @@ describe('bad listeners', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=False ListenersNotValid',
       'Programmed=False Invalid',
+      'ResolvedRefs=True ResolvedRefs',
     ])
     const listener = fixture.listenerStatus('shop/edge/raw')
     expect(summarize(listener.conditions)).toEqual([
@@ -223,6 +311,7 @@ describe('references of a listener', () => {
     expect(summarize(fixture.gatewayStatus('shop/edge').conditions)).toEqual([
       'Accepted=True Accepted',
       'Programmed=False Invalid',
+      'ResolvedRefs=False ListenersNotResolved',
     ])
   })
 

@@ -1,6 +1,8 @@
+import { type InstalledApi, ownApi } from '../gatewayapi/features.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { allowsInsecureFallback } from '../graph/client-validation.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
-import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts'
+import type { GatewayAddress, GatewayBinding, MissingAddress } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { Problem } from '../graph/problem.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
@@ -8,6 +10,7 @@ import { deriveListenerStatus, isTrue, type ListenerStatus, type ListenerStatusC
 import { isSetAccepted } from './listener-set.ts'
 
 export interface GatewayStatus {
+  /** With `routability`, be it empty, where the CRD has the field. */
   readonly addresses: readonly GatewayAddress[]
   readonly conditions: readonly Condition[]
   readonly listeners: readonly ListenerStatus[]
@@ -24,12 +27,37 @@ const gatewayRules: readonly ConditionRule[] = [
   {
     type: 'Programmed',
     success: { status: 'True', reason: 'Programmed', message: 'Envoy has accepted the current configuration' },
-    rank: ['Invalid', 'AddressNotAssigned', 'AddressNotUsable', 'NoResources', 'Pending'],
+    rank: ['Invalid', 'AddressNotUsable', 'AddressNotAssigned', 'NoResources', 'Pending'],
+  },
+  {
+    type: 'ResolvedRefs',
+    success: { status: 'True', reason: 'ResolvedRefs', message: 'All references are resolved' },
+    rank: ['RefNotPermitted', 'InvalidClientCertificateRef', 'ListenersNotResolved'],
+  },
+  {
+    type: 'InsecureFrontendValidationMode',
+    success: { status: 'False', reason: 'Secure', message: '' },
+    rank: ['ConfigurationChanged'],
+    optional: true,
   },
 ]
 
-/** Everything that is known of a Gateway: what its author must mend, and how far its proxies have come. */
-export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusContext): GatewayStatus {
+/** Left out before anybody has seen to the addresses (GEP-5093). */
+const addressesRule: ConditionRule = {
+  type: 'AddressesAssigned',
+  success: { status: 'True', reason: 'AddressesAssigned', message: 'The Gateway has all of its addresses' },
+  rank: ['PartiallyAssigned', 'NotAssigned'],
+}
+
+/**
+ * Everything that is known of a Gateway: what its author must mend, and how far its proxies have come.
+ * @param installed what the CRDs have fields for
+ */
+export function deriveGatewayStatus(
+  node: GatewayNode,
+  context: ListenerStatusContext,
+  installed: InstalledApi = ownApi,
+): GatewayStatus {
   const generation = node.source.metadata.generation ?? 0
   const binding = context.reads.get(context.graph.bindings, node.key)
   const isAccepted = !node.problems.some((p) => p.on === 'Accepted')
@@ -42,10 +70,13 @@ export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusCo
     ...node.problems,
     ...(binding?.problems ?? []),
     ...findGatewayProblems(node.key, listeners, ofSets, binding),
+    ...findReferenceProblems(listeners),
+    ...findFallback(node),
   ]
-  const conditions = buildConditions(gatewayRules, problems, generation, true)
+  const rules = binding?.assignment ? [...gatewayRules, addressesRule] : gatewayRules
+  const conditions = buildConditions(rules, problems, generation, true)
   return {
-    addresses: binding?.addresses ?? [],
+    addresses: listAddresses(binding, installed),
     conditions: mentionInvalidListeners(conditions, listeners),
     listeners,
     attachedListenerSets: attached.length,
@@ -65,11 +96,11 @@ function findGatewayProblems(
   const programmed = listeners.flatMap((l) => l.conditions.filter((c) => c.type === 'Programmed'))
   const unknown = programmed.find((c) => c.status === 'Unknown')
   if (unknown) {
+    problems.push(...findAddressProblems(binding).filter(({ on }) => on === addressesRule.type))
     problems.push({ on: 'Programmed', reason: 'Pending', message: unknown.message, unknown: true })
     return problems
   }
-  if (binding === undefined || binding.addresses.length === 0)
-    problems.push({ on: 'Programmed', reason: 'AddressNotAssigned', message: 'no address has been assigned yet' })
+  problems.push(...findAddressProblems(binding))
   if (![...listeners, ...ofSets].some((l) => isTrue(l, 'Programmed'))) {
     const reason = programmed.every((c) => c.reason === 'Invalid') ? 'Invalid' : 'Pending'
     const told = [...new Set(programmed.map((c) => c.message))].join('; ')
@@ -84,6 +115,56 @@ function findGatewayProblems(
       })
   }
   return problems
+}
+
+/**
+ * A Gateway that has some of its addresses serves there. It is programmed unless it was to have a certain address
+ * that it has not.
+ */
+function findAddressProblems(binding: GatewayBinding | undefined): Problem[] {
+  const { addresses = [], assignment } = binding ?? {}
+  const none = { on: 'Programmed', reason: 'AddressNotAssigned', message: 'no address has been assigned yet' }
+  if (assignment === undefined) return addresses.length === 0 ? [none] : []
+  const { assigned, missing } = assignment
+  const reason = assigned === 0 ? 'NotAssigned' : 'PartiallyAssigned'
+  const problems: Problem[] = missing.map((address) => toProblem(address, addressesRule.type, reason))
+  // Addresses of an earlier spec serve until others do.
+  const isIdle = assigned === 0 && addresses.length === 0
+  for (const address of missing) {
+    if (isIdle) problems.push(toProblem(address, none.on, none.reason))
+    else if (address.isStatic) problems.push(toProblem(address, 'Programmed', 'AddressNotUsable'))
+  }
+  return problems
+}
+
+function toProblem({ message, path }: MissingAddress, on: string, reason: string): Problem {
+  return { on, reason, message, ...(path !== undefined && { path }) }
+}
+
+function listAddresses(
+  binding: GatewayBinding | undefined,
+  { channel, minor }: InstalledApi,
+): readonly GatewayAddress[] {
+  const hasField = channel === 'experimental' && minor >= 7
+  return (binding?.addresses ?? []).map(({ type, value, routability = '' }) => ({
+    type,
+    value,
+    ...(hasField && { routability }),
+  }))
+}
+
+/** A summary of what stands on the listeners. */
+function findReferenceProblems(listeners: readonly ListenerStatus[]): Problem[] {
+  const bad = listeners.filter((l) => !isTrue(l, 'ResolvedRefs')).map((l) => `listener "${l.name}"`)
+  if (bad.length === 0) return []
+  return [{ on: 'ResolvedRefs', reason: 'ListenersNotResolved', message: `see the conditions of ${bad.join(', ')}` }]
+}
+
+function findFallback({ source }: GatewayNode): Problem[] {
+  if (!allowsInsecureFallback(source)) return []
+  const message = 'clients without a good certificate are let in: only backends can tell them apart'
+  const path = 'spec.tls.frontend'
+  return [{ on: 'InsecureFrontendValidationMode', reason: 'ConfigurationChanged', message, path }]
 }
 
 /** Some bad listeners among good ones leave the Gateway accepted, and the reason says so. */

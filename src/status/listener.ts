@@ -18,7 +18,14 @@ const listenerRules: readonly ConditionRule[] = [
   {
     type: 'Accepted',
     success: { status: 'True', reason: 'Accepted', message: 'The listener is accepted' },
-    rank: ['UnsupportedProtocol', 'UnsupportedValue', 'PortUnavailable', 'ProtocolConflict', 'HostnameConflict'],
+    rank: [
+      'UnsupportedProtocol',
+      'UnsupportedValue',
+      'PortUnavailable',
+      'ProtocolConflict',
+      'HostnameConflict',
+      'NoValidCACertificate',
+    ],
   },
   {
     type: 'Conflicted',
@@ -28,7 +35,13 @@ const listenerRules: readonly ConditionRule[] = [
   {
     type: 'ResolvedRefs',
     success: { status: 'True', reason: 'ResolvedRefs', message: 'All references are resolved' },
-    rank: ['InvalidRouteKinds', 'RefNotPermitted', 'InvalidCertificateRef'],
+    rank: [
+      'InvalidRouteKinds',
+      'RefNotPermitted',
+      'InvalidCertificateRef',
+      'InvalidCACertificateRef',
+      'InvalidCACertificateKind',
+    ],
   },
   {
     type: 'OverlappingTLSConfig',

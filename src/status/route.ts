@@ -61,15 +61,12 @@ export function deriveRouteStatus(
   const generation = route.source.metadata.generation ?? 0
   // With a single rule the path says nothing that the reader does not see.
   const withPaths = (route.source.spec.rules?.length ?? 0) > 1
-  const refs = route.source.spec.parentRefs ?? []
   const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
   const statuses: RouteParentStatus[] = []
   for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
-    const parentRef = refs[parent.index]
-    if (!parentRef) continue
     const problems = [...parent.problems, ...route.problems, ...refused, ...(problemsOf?.(parent) ?? [])]
     const conditions = buildConditions(rules, problems, generation, withPaths)
-    statuses.push({ parentRef, controllerName, conditions })
+    statuses.push({ parentRef: parent.ref, controllerName, conditions })
   }
   return { parents: compactList(statuses) }
 }

@@ -5,8 +5,9 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
+import { deriveBackendTLSPolicyStatus, type PolicyStatus } from './backend-tls-policy.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
-import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus, readInstalledApi } from './gateway-class.ts'
 import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
 import { findShadowing } from './stream-route.ts'
@@ -19,6 +20,8 @@ export interface Statuses {
   readonly gatewayClasses: Collection<NamespacedName, GatewayClassStatus>
   readonly gateways: Collection<NamespacedName, GatewayStatus>
   readonly listenerSets: Collection<NamespacedName, ListenerSetStatus>
+  /** Those that a Gateway of ours leads to. */
+  readonly backendTLSPolicies: Collection<NamespacedName, PolicyStatus>
   readonly routes: Readonly<Record<RouteKindName, Collection<NamespacedName, RouteStatus>>>
 }
 
@@ -55,7 +58,16 @@ export function createStatuses(
       deriveListenerSetStatus(node, { reads, graph, programming }),
     ),
     gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
-      deriveGatewayStatus(node, { reads, graph, programming }),
+      deriveGatewayStatus(node, { reads, graph, programming }, readInstalledApi(reads.get(bundle, 'installed'))),
+    ),
+    backendTLSPolicies: scheduler.derive('BackendTLSPolicyStatus', graph.backendTLSPolicies, (node, reads) =>
+      deriveBackendTLSPolicyStatus(
+        node,
+        controllerName,
+        reads,
+        graph,
+        refusals && reads.lookup(refusals, `${gatewayGroup}/BackendTLSPolicy/${node.key}`),
+      ),
     ),
     routes: Object.fromEntries(routeKinds.map((kind) => [kind, deriveRoutes(kind)])) as Statuses['routes'],
   }

@@ -9,7 +9,7 @@ import type { BackendNode } from '../graph/backend.ts'
 import { backendKey } from '../graph/backend.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
-import { createGraph, type Graph } from '../graph/graph.ts'
+import { createGraph, type Graph, type GraphOptions } from '../graph/graph.ts'
 import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey } from '../graph/programming.ts'
@@ -76,10 +76,14 @@ export class GraphFixture {
   readonly bundle: Source<BundleKey, ApiBundle> = this.scheduler.source('GatewayApiBundle')
   readonly statuses: Statuses
 
-  constructor(yaml = '', controllerNames: readonly string[] = [testControllerName]) {
+  constructor(
+    yaml = '',
+    controllerNames: readonly string[] = [testControllerName],
+    options: Omit<GraphOptions, 'controllerNames'> = {},
+  ) {
     const { scheduler } = this
     this.sources = createSources(scheduler)
-    this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames) })
+    this.graph = createGraph(scheduler, this.sources, { controllerNames: new Set(controllerNames), ...options })
     this.programming = scheduler.source('PortProgramming')
     this.statuses = createStatuses(scheduler, this.graph, this.programming, {
       controllerName: controllerNames[0] ?? '',

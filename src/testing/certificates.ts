@@ -15,6 +15,7 @@ export interface IssuedCertificate {
 export interface CertificateRequest {
   readonly commonName?: string
   readonly dnsNames?: readonly string[]
+  readonly uris?: readonly string[]
   readonly keyType?: KeyType
   readonly notBefore?: Date
   readonly notAfter?: Date
@@ -27,15 +28,23 @@ const day = 24 * 3600 * 1000
 
 /** Makes a key and an X.509 certificate for it; Node can read certificates but not make them. */
 export function issueCertificate(request: CertificateRequest = {}): IssuedCertificate {
-  const { commonName = 'test', dnsNames = [], keyType = 'p256', issuer, isAuthority = false } = request
+  const { commonName = 'test', dnsNames = [], uris = [], keyType = 'p256', issuer, isAuthority = false } = request
   const keys = generateKeys(keyType)
   const signer = issuer?.keys.privateKey ?? keys.privateKey
   const notBefore = request.notBefore ?? new Date(Date.now() - day)
   const notAfter = request.notAfter ?? new Date(Date.now() + 30 * day)
   const extensions = [
     ...(isAuthority ? [extension([2, 5, 29, 19], sequence(der(0x01, Buffer.from([0xff]))))] : []),
-    ...(dnsNames.length > 0
-      ? [extension([2, 5, 29, 17], sequence(...dnsNames.map((n) => der(0x82, Buffer.from(n)))))]
+    ...(dnsNames.length + uris.length > 0
+      ? [
+          extension(
+            [2, 5, 29, 17],
+            sequence(
+              ...dnsNames.map((n) => der(0x82, Buffer.from(n))),
+              ...uris.map((uri) => der(0x86, Buffer.from(uri))),
+            ),
+          ),
+        ]
       : []),
   ]
   const toBeSigned = sequence(

@@ -20,7 +20,7 @@ test('stock Envoy accepts the configuration of every golden case', async () => {
   const bootstraps = await buildBootstraps()
   expect(bootstraps.length).toBeGreaterThanOrEqual(60)
   expect(await validateWithEnvoy(bootstraps)).toEqual([])
-})
+}, 600_000)
 
 test('stock Envoy does refuse what is wrong', async () => {
   const [, good] = (await buildBootstraps()).find(([name]) => name.startsWith('gateway-http ')) ?? []

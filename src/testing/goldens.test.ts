@@ -38,5 +38,5 @@ describe('golden', () => {
         .join('\n---\n')
       expect(formatGolden(await translateGolden(reversed)), name).toBe(formatGolden(await translateGolden(input)))
     }
-  })
+  }, 120_000)
 })

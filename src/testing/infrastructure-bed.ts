@@ -1,13 +1,18 @@
 import { type LogFields, type Logger, silentLogger } from '../base/logger.ts'
 import type { Source } from '../collections/collection.ts'
 import { Scheduler } from '../collections/scheduler.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { Service } from '../gatewayapi/objects/service.ts'
+import { validateObject } from '../gatewayapi/validate-object.ts'
 import type { InfrastructureProblem } from '../infrastructure/applier.ts'
+import { createGatewayServices } from '../infrastructure/gateway-services.ts'
 import type { ProxyFleet } from '../infrastructure/proxy-fleet.ts'
 import { KubernetesApplier } from '../providers/kubernetes/applier.ts'
 import { OwnedObjects } from '../providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from '../providers/kubernetes/owned-objects-watch.ts'
+import { projectObject } from '../providers/kubernetes/projection.ts'
 import { Provisioner } from '../providers/kubernetes/provisioner.ts'
+import type { RawObject } from '../providers/kubernetes/raw-object.ts'
 import { FakeApi } from './fake-api.ts'
 import { FakeApiClient } from './fake-api-client.ts'
 import type { FakeObject } from './fake-api-store.ts'
@@ -24,6 +29,8 @@ export class InfrastructureBed {
   readonly client: FakeApiClient
   readonly scheduler = new Scheduler({ rethrow: true })
   readonly fleets: Source<NamespacedName, ProxyFleet> = this.scheduler.source('ProxyFleet')
+  /** As the provider has read them: see {@link InfrastructureBed.readServices}. */
+  readonly services: Source<NamespacedName, Service> = this.scheduler.source('Service')
   readonly owned = new OwnedObjects()
   readonly logs: { readonly level: string; readonly message: string; readonly fields?: LogFields | undefined }[] = []
   readonly problems = new Map<NamespacedName, readonly InfrastructureProblem[]>()
@@ -47,6 +54,7 @@ export class InfrastructureBed {
     this.applier = new KubernetesApplier({ client, owned, logger })
     this.provisioner = new Provisioner({
       fleets: this.fleets,
+      plans: createGatewayServices(this.scheduler, this.fleets, this.services).plans,
       owned,
       applier: this.applier,
       trust: {
@@ -106,6 +114,19 @@ export class InfrastructureBed {
   async setTrust(bundle: string | undefined): Promise<void> {
     this.#trust = bundle
     for (const listener of this.#trustListeners) listener()
+    await this.settle()
+  }
+
+  /** The provider reads the Services that there are. */
+  async readServices(): Promise<void> {
+    const live = this.api.list('Service').map((object) => projectObject('Service', 'v1', object as RawObject))
+    const objects = live.flatMap((object) => (validateObject(object, {}).object as Service | undefined) ?? [])
+    const keys = new Set(objects.map(({ metadata }) => namespacedName(metadata.namespace, metadata.name)))
+    this.scheduler.batch(() => {
+      for (const [key] of [...this.services.entries()]) if (!keys.has(key)) this.services.delete(key)
+      for (const object of objects)
+        this.services.set(namespacedName(object.metadata.namespace, object.metadata.name), object)
+    })
     await this.settle()
   }
 

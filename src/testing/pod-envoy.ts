@@ -30,7 +30,7 @@ export const testFleet: ProxyFleet = {
   className: 'gatewright',
   ports: [80],
   listens: [{ port: 80, transport: 'TCP', protocol: 'http' }],
-  requestedAddresses: [],
+  addresses: [],
   labels: {},
   annotations: {},
   parameters: {},

@@ -211,13 +211,14 @@ export class ServingFixture {
     return ServingFixture.#serve(this.envoy, yaml, { beforeSync })
   }
 
-  /** One batch: sets these objects, and removes others. */
+  /** One batch: sets these objects, and removes others, by "namespace/name" or by a name in namespace default. */
   apply(yaml: string, ...removed: readonly (readonly [KindName, string])[]): void {
     const { scheduler } = this.controlPlane
     const objects = parseObjects(yaml)
     scheduler.batch(() => {
       applyObjects(this.controlPlane, objects)
-      const gone = removed.map(([kind, name]) => ({ kind, key: namespacedName('default', name), object: undefined }))
+      const keyOf = (name: string) => (name.includes('/') ? (name as NamespacedName) : namespacedName('default', name))
+      const gone = removed.map(([kind, name]) => ({ kind, key: keyOf(name), object: undefined }))
       createSink(this.controlPlane).apply(gone)
     })
   }

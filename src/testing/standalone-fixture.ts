@@ -37,6 +37,9 @@ export interface RequestOptions {
   readonly ca?: string
   /** Server name in TLS; the host without its port unless given. */
   readonly serverName?: string
+  /** PEM of the client's own certificate, and of its key. */
+  readonly cert?: string
+  readonly key?: string
 }
 
 /** Time for a change to reach Envoy, generous because machines are shared. */
@@ -187,7 +190,7 @@ export class StandaloneFixture {
 }
 
 function send(base: URL, path: string, options: RequestOptions): Promise<Answer> {
-  const { host = base.host, method = 'GET', headers = {}, body, ca } = options
+  const { host = base.host, method = 'GET', headers = {}, body, ca, cert, key } = options
   const serverName = options.serverName ?? host.replace(/:\d+$/, '')
   // As curl does: one connection that could be kept. "Connection: close" would change the answer's headers.
   const agent = base.protocol === 'https:' ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true })
@@ -208,7 +211,12 @@ function send(base: URL, path: string, options: RequestOptions): Promise<Answer>
   return new Promise<Answer>((resolve, reject) => {
     const request =
       base.protocol === 'https:'
-        ? requestHttps({ ...common, servername: serverName, ...(ca === undefined ? {} : { ca }) })
+        ? requestHttps({
+            ...common,
+            servername: serverName,
+            ...(ca === undefined ? {} : { ca }),
+            ...(cert && key && { cert, key }),
+          })
         : requestHttp(common)
     request.once('response', (response) => void read(response).then(resolve, reject))
     request.once('error', reject)

@@ -36,14 +36,16 @@ export function buildStaticBootstrap(resources: readonly EnvoyResource[]): JsonO
       .map((resource) => [resource.name, renderResource(resource, { revealSecrets: true })] as const)
   const tables = new Map(rendered(typeUrls.route))
   const assignments = new Map(rendered(typeUrls.endpoint))
+  const secrets = new Map(rendered(typeUrls.secret))
+  const place = (value: Json) => inline(value, { tables, secrets })
   return {
     node: { id: 'static', cluster: 'static' },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
     layered_runtime: readRuntime(),
     static_resources: {
-      listeners: rendered(typeUrls.listener).map(([, listener]) => inline(listener, tables)),
-      clusters: rendered(typeUrls.cluster).map(([, cluster]) => inlineEndpoints(cluster, assignments)),
-      secrets: rendered(typeUrls.secret).map(([, secret]) => secret),
+      listeners: rendered(typeUrls.listener).map(([, listener]) => place(listener)),
+      clusters: rendered(typeUrls.cluster).map(([, cluster]) => place(inlineEndpoints(cluster, assignments))),
+      secrets: [...secrets.values()],
     },
   }
 }
@@ -54,18 +56,36 @@ function readRuntime(): Json {
   return bootstrap['layered_runtime'] ?? {}
 }
 
-/** Puts tables in the place of their names, and takes secrets from the bootstrap. */
-function inline(value: Json, tables: ReadonlyMap<string, JsonObject>): Json {
-  if (Array.isArray(value)) return value.map((item) => inline(item, tables))
+/** What stands by name in other resources. */
+interface Named {
+  readonly tables: ReadonlyMap<string, JsonObject>
+  readonly secrets: ReadonlyMap<string, JsonObject>
+}
+
+/** Puts tables and authorities in the place of their names, and takes certificates from the bootstrap. */
+function inline(value: Json, named: Named): Json {
+  if (Array.isArray(value)) return value.map((item) => inline(item, named))
   if (!isObject(value)) return value
   const copy: JsonObject = {}
   for (const [field, part] of Object.entries(value)) {
     // A secret without a source is looked up among the static ones.
     if (field === 'sds_config') continue
-    if (field === 'rds' && isObject(part)) copy['route_config'] = findTable(String(part['route_config_name']), tables)
-    else copy[field] = inline(part, tables)
+    if (field === 'rds' && isObject(part))
+      copy['route_config'] = findTable(String(part['route_config_name']), named.tables)
+    // Envoy 1.40 crashes on a static secret here.
+    else if (field === 'combined_validation_context' && isObject(part))
+      copy['validation_context'] = combine(part, named.secrets)
+    else copy[field] = inline(part, named)
   }
   return copy
+}
+
+function combine(combined: JsonObject, secrets: ReadonlyMap<string, JsonObject>): Json {
+  const { default_validation_context: own, validation_context_sds_secret_config: reference } = combined
+  const name = isObject(reference) ? String(reference['name']) : ''
+  const secret = secrets.get(name)
+  if (!secret) throw new Error(`authorities "${name}" are not among ${[...secrets.keys()].join(', ')}`)
+  return { ...(isObject(own) && own), ...(secret['validation_context'] as JsonObject) }
 }
 
 function findTable(name: string, tables: ReadonlyMap<string, JsonObject>): Json {

@@ -173,7 +173,7 @@ ports: [{name: main, port: ${backend.port}, protocol: ${protocol}}]
 apiVersion: v1
 kind: Service
 metadata: {name: ${name}}
-spec: {ports: [{name: main, port: ${port}, protocol: ${protocol}}${more}]}
+spec: {ports: [{name: main, port: ${port}, protocol: ${protocol}${more}}]}
 ---
 ${slices.join('')}`
 }

@@ -1,6 +1,8 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import process from 'node:process'
+import type { Duplex } from 'node:stream'
 
 /** What both protocols have of requests and of responses. */
 export type EitherRequest = IncomingMessage | Http2ServerRequest
@@ -8,6 +10,8 @@ export type EitherResponse = ServerResponse | Http2ServerResponse
 
 export interface TwoProtocolServer {
   readonly port: number
+  /** Takes requests of HTTP/1.1 that ask for another protocol. */
+  onUpgrade(take: (request: IncomingMessage, socket: Duplex) => void): void
   close(): Promise<void>
 }
 
@@ -36,6 +40,7 @@ export function startTwoProtocolServer(
     server.listen(0, '127.0.0.1', () =>
       resolve({
         port: (server.address() as AddressInfo).port,
+        onUpgrade: (take) => void http1.on('upgrade', take),
         close: () =>
           new Promise((closed) => {
             server.close(() => closed())

@@ -1,9 +1,11 @@
+import { assert } from '../../base/assert.ts'
 import type { HTTPExternalAuthFilter } from '../../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../../gen/envoy.js'
 import { maxAuths } from '../../graph/route-rule.ts'
 import { buildDuration, packAny } from '../any.ts'
 
 type Any = ReturnType<typeof packAny>
+type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
 type ListStringMatcher = envoy.type.matcher.v3.ListStringMatcher
 const { ExtensionWithMatcher, ExtensionWithMatcherPerRoute } = envoy.extensions.common.matching.v3
 const { Composite, ExecuteFilterAction } = envoy.extensions.filters.http.composite.v3
@@ -24,29 +26,56 @@ const answerTimeout = 10_000
 const composite = { name: 'composite', typedConfig: packAny(Composite, {}) }
 
 /**
- * Places in the chain of every connection manager for filters that a Route brings along, one for each filter in
- * the order of the rule. An `ExtAuthz` can stand there only whole: one that has no service ends Envoy with the first request.
- * Not `envoy.filters.http.filter_chain`, which looks at the Route when the request begins: what a filter of the
- * listener changes may lead to another Route, and a filter that is not asked then protects nothing.
+ * Places in the chain of every connection manager for filters that a Route or a virtual host brings along, one for
+ * each filter in the order of the list. An `ExtAuthz` can stand there only whole: one that has no service ends Envoy
+ * with the first request. Not `envoy.filters.http.filter_chain`, which looks at the Route when the request begins:
+ * what a filter of the listener changes may lead to another Route, and a filter that is not asked protects nothing (ADR 11).
  */
-export const authFilters = Array.from({ length: maxAuths }, (_, place) => ({
-  name: placeName(place),
-  typedConfig: packAny(ExtensionWithMatcher, { extensionConfig: composite }),
-}))
+function buildPlace(name: string, disabled: boolean): HttpFilter {
+  return { name, typedConfig: packAny(ExtensionWithMatcher, { extensionConfig: composite }), disabled }
+}
 
-function placeName(place: number): string {
-  return `gatewright.external_auth.${place}`
+const listPlaces = (kind: string, count: number) =>
+  Array.from({ length: count }, (_, place) => `gatewright.${kind}.${place}`)
+
+/**
+ * Of listeners. They stand in virtual hosts, which nothing changes on the way, so that they may be switched on there.
+ * @param count of filters of that listener of the table that has most
+ */
+export function listListenerFilters(count: number): HttpFilter[] {
+  return listPlaces('listener_auth', count).map((name) => buildPlace(name, true))
+}
+
+const routePlaces = listPlaces('external_auth', maxAuths)
+
+/**
+ * Of rules. Envoy leaves a filter that is `disabled` out when a request begins, unless its Route switches it on.
+ * @param canReroute whether the Route may be another one later, because the listener has filters
+ */
+export function listAuthFilters(canReroute: boolean): HttpFilter[] {
+  return routePlaces.map((name) => buildPlace(name, !canReroute))
 }
 
 /** The entries of `typed_per_filter_config` for a Route. @param auths at most as many as there are places */
 export function buildAuths(auths: readonly AuthPlan[]): { [filter: string]: Any } {
-  return Object.fromEntries(auths.map((auth, place) => [placeName(place), buildAction(auth)]))
+  return fillPlaces(routePlaces, auths, false)
 }
 
-function buildAction(auth: AuthPlan): Any {
-  const typedConfig = { name: 'envoy.filters.http.ext_authz', typedConfig: packAny(ExtAuthz, buildAuth(auth)) }
-  const action = { name: 'ask', typedConfig: packAny(ExecuteFilterAction, { typedConfig }) }
-  return packAny(ExtensionWithMatcherPerRoute, { xdsMatcher: { onNoMatch: { action } } })
+/** The same for the virtual hosts of a listener. What they change may lead to another Route, but never to another host. */
+export function buildListenerAuths(auths: readonly AuthPlan[]): { [filter: string]: Any } {
+  return fillPlaces(listPlaces('listener_auth', auths.length), auths, true)
+}
+
+function fillPlaces(places: readonly string[], auths: readonly AuthPlan[], clearRouteCache: boolean) {
+  assert(auths.length <= places.length, 'there is a place for every filter, or its rule is broken')
+  return Object.fromEntries(
+    auths.map((auth, place) => {
+      const config = packAny(ExtAuthz, { ...buildAuth(auth), ...(clearRouteCache && { clearRouteCache }) })
+      const typedConfig = { name: 'envoy.filters.http.ext_authz', typedConfig: config }
+      const action = { name: 'ask', typedConfig: packAny(ExecuteFilterAction, { typedConfig }) }
+      return [places[place], packAny(ExtensionWithMatcherPerRoute, { xdsMatcher: { onNoMatch: { action } } })]
+    }),
+  )
 }
 
 function buildAuth({ filter, cluster, authority }: AuthPlan): envoy.extensions.filters.http.ext_authz.v3.ExtAuthz {

@@ -3,6 +3,7 @@ import { envoy } from '../../gen/envoy.js'
 import type { SessionNode } from '../../graph/session.ts'
 import { buildDuration, packAny } from '../any.ts'
 
+type HttpFilter = envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter
 type HeaderMatcher = envoy.config.route.v3.HeaderMatcher
 type HeaderValueOption = envoy.config.core.v3.HeaderValueOption
 const { StatefulSession, StatefulSessionPerRoute } = envoy.extensions.filters.http.stateful_session.v3
@@ -10,11 +11,14 @@ const { CookieBasedSessionState } = envoy.extensions.http.stateful_session.cooki
 const { HeaderBasedSessionState } = envoy.extensions.http.stateful_session.header.v3
 const { APPEND_IF_EXISTS_OR_ADD } = envoy.config.core.v3.HeaderValueOption.HeaderAppendAction
 
-/** In the chain of every connection manager, and enabled by the Routes that ask for it. */
-export const statefulSessionFilter = {
-  name: 'envoy.filters.http.stateful_session',
-  typedConfig: packAny(StatefulSession, {}),
-  disabled: true,
+export const statefulSessionName = 'envoy.filters.http.stateful_session'
+
+/**
+ * In the chain of every connection manager, and enabled by the Routes that ask for it.
+ * @param canReroute whether the Route may be another one later, because the listener has filters
+ */
+export function buildSessionFilter(canReroute: boolean): HttpFilter {
+  return { name: statefulSessionName, typedConfig: packAny(StatefulSession, {}), disabled: !canReroute }
 }
 
 /** Keeps the requests of a session at one endpoint of the Route's cluster while it is there; another takes over when not. */

@@ -40,10 +40,10 @@ const timing = {
   /** Between two looks, when nobody tells. */
   unwatched: 10_000,
   /** After looks that failed. */
-  failed: { base: 500, max: 8000 } satisfies BackoffRange,
+  failed: { base: 500, max: 4000 } satisfies BackoffRange,
   /** After a CRD came or went: it takes the server some moments to serve it. */
   eager: [100, 500, 1000, 2000, 4000, 8000],
-  /** A kind that is gone is looked for once more before it is believed. */
+  /** That a kind or its newest version is gone is believed when it is still so after a while. */
   vanish: 2000,
 } as const
 
@@ -63,12 +63,13 @@ const bundleDefinition = `gatewayclasses.${gatewayGroup}`
  */
 export class Discovery {
   readonly #options: DiscoveryOptions
-  readonly #definitions: Reflector
+  readonly definitions: Reflector
   /** By "group/version": plural names that can be listed and watched. */
   readonly #known = new Map<string, ReadonlySet<string>>()
   #served: ServedKinds | undefined
   #bundle: GatewayApiBundle | undefined
-  #missingSince: number | undefined
+  /** Since when a kind is missing that was served. */
+  #lostSince: number | undefined
   #eager = 0
   #failures = 0
   #wake = new AbortController()
@@ -78,7 +79,7 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { client, clock, logger, random } = options
     this.#options = options
-    this.#definitions = new Reflector({
+    this.definitions = new Reflector({
       client,
       clock,
       logger,
@@ -102,13 +103,13 @@ export class Discovery {
 
   start(): void {
     this.#running ??= this.#run()
-    this.#definitions.start()
+    this.definitions.start()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#wake.abort()
-    await Promise.all([this.#definitions.stop(), this.#running])
+    await Promise.all([this.definitions.stop(), this.#running])
   }
 
   /** Something hints at a change: looks soon, and again for some seconds. */
@@ -134,7 +135,7 @@ export class Discovery {
     let pause = Number.POSITIVE_INFINITY
     if (wanted.every((groupVersion) => this.#known.has(groupVersion))) {
       pause = this.#settle()
-      if (this.#definitions.state !== 'synced') await this.#readBundle()
+      if (this.definitions.state !== 'synced') await this.#readBundle()
     }
     const { random = Math.random } = this.#options
     return Math.min(pause, this.#failures > 0 ? chooseBackoff(this.#failures, timing.failed, random) : this.#nextLook())
@@ -142,35 +143,26 @@ export class Discovery {
 
   #nextLook(): number {
     if (this.#eager > 0) return timing.eager[timing.eager.length - this.#eager--] ?? 0
-    return this.#definitions.state === 'synced' ? timing.watched : timing.unwatched
+    return this.definitions.state === 'synced' ? timing.watched : timing.unwatched
   }
 
-  /** Takes over what is known now. @returns when to look again at the latest */
+  /** Takes over what is known now. @returns when to look again at the latest, in milliseconds */
   #settle(): number {
     const { clock, onChange, logger } = this.#options
     const served = this.#deriveServed()
-    const before = this.#served ?? new Map()
-    const isMissing = [...before.keys()].some((kind) => !served.has(kind))
-    if (isMissing) {
-      this.#missingSince ??= clock.now()
-      if (clock.now() - this.#missingSince < timing.vanish) {
-        for (const [kind, resource] of before) if (!served.has(kind)) served.set(kind, resource)
-        if (!isSame(before, served)) this.#publish(served)
-        return timing.vanish
-      }
+    const before: ServedKinds = this.#served ?? new Map()
+    const lost = [...before].filter(([kind, { version }]) => isLost(kind, version, served.get(kind)?.version))
+    this.#lostSince = lost.length > 0 ? (this.#lostSince ?? clock.now()) : undefined
+    const isBelieved = this.#lostSince === undefined || clock.now() - this.#lostSince >= timing.vanish
+    if (isBelieved) this.#lostSince = undefined
+    else for (const [kind, resource] of lost) served.set(kind, resource)
+    if (this.#served === undefined || !isSame(before, served)) {
+      const absent = this.#options.kinds.filter((kind) => !served.has(kind))
+      if (absent.length > 0) logger.info('The API server does not serve all kinds; the others are read.', { absent })
+      this.#served = served
+      onChange(served)
     }
-    this.#missingSince = undefined
-    if (this.#served && isSame(before, served)) return Number.POSITIVE_INFINITY
-    const absent = this.#options.kinds.filter((kind) => !served.has(kind))
-    if (absent.length > 0) logger.info('The API server does not serve all kinds; the others are read.', { absent })
-    this.#served = served
-    onChange(served)
-    return Number.POSITIVE_INFINITY
-  }
-
-  #publish(served: ServedKinds): void {
-    this.#served = served
-    this.#options.onChange(served)
+    return isBelieved ? Number.POSITIVE_INFINITY : timing.vanish
   }
 
   #deriveServed(): Map<KindName, ApiResource> {
@@ -218,7 +210,7 @@ export class Discovery {
     const group = name.slice(name.indexOf('.') + 1)
     if (!this.#options.kinds.some((kind) => kinds[kind].group === group)) return
     if (name === bundleDefinition && definition !== undefined) this.#setBundle(definition)
-    if (this.#definitions.state !== 'loading') this.refresh()
+    if (this.definitions.state !== 'loading') this.refresh()
   }
 
   /** Without the right to list CRDs there may be one to get them. */
@@ -247,6 +239,12 @@ function readPlurals(answer: unknown): Set<string> {
     ({ verbs }) => Array.isArray(verbs) && verbs.includes('list') && verbs.includes('watch'),
   )
   return new Set(usable.map(({ name }) => String(name)))
+}
+
+/** Whether a kind is served no more, or only in an older version. */
+function isLost(kind: KindName, before: string, now: string | undefined): boolean {
+  const { versions }: KindDefinition = kinds[kind]
+  return now === undefined || versions.indexOf(now) > versions.indexOf(before)
 }
 
 function isSame(a: ServedKinds, b: ServedKinds): boolean {

@@ -47,6 +47,8 @@ export interface KindReaderOptions {
   readonly targets: readonly ReaderTarget[]
   /** {@link KindReader.isSettled} may be another. */
   readonly onChange: () => void
+  /** The API server answers again after it could not be reached. */
+  readonly onRecovery: () => void
   /** The API server says that it does not know the kind, although it should. */
   readonly onAbsent: () => void
 }
@@ -64,8 +66,8 @@ const pageSizes: { readonly [K in KindName]?: number } = { ConfigMap: 50, Secret
 interface Part {
   readonly target: ReaderTarget
   readonly reflector: Reflector
-  /** Since when the API server refuses to tell. */
-  refusedAt: number | undefined
+  /** Whether the API server refuses to tell, and whether that has lasted. */
+  refusal: 'none' | 'doubted' | 'believed'
   cancelGrace: () => void
 }
 
@@ -112,6 +114,11 @@ export class KindReader {
     this.#parts = this.#options.targets.map((target, index) => this.#startPart(target, resource, this.#known[index]))
   }
 
+  /** The API server answers others again. */
+  nudge(): void {
+    for (const { reflector } of this.#parts) reflector.nudge()
+  }
+
   /** Puts an object that nobody has to read; what is read overrules it. */
   imply(key: NamespacedName, object: RawObject): void {
     this.#cache.put(key, object, true)
@@ -146,7 +153,7 @@ export class KindReader {
     const pageSize = pageSizes[kind]
     const part: Part = {
       target,
-      refusedAt: undefined,
+      refusal: 'none',
       cancelGrace: () => {},
       reflector: new Reflector({
         client,
@@ -172,19 +179,30 @@ export class KindReader {
   }
 
   #noticeState(part: Part, state: ReflectorState): void {
-    const { clock, onChange, onAbsent } = this.#options
+    const { onChange, onAbsent, onRecovery } = this.#options
     if (state === 'absent') onAbsent()
-    if (state === 'forbidden' || state === 'absent') {
-      part.refusedAt ??= clock.now()
+    if (state === 'synced') onRecovery()
+    if (state === 'forbidden' || state === 'absent') this.#doubt(part)
+    else {
       part.cancelGrace()
-      part.cancelGrace = clock.after(graceOfRefusal, onChange)
-    } else part.refusedAt = undefined
+      part.refusal = 'none'
+    }
     onChange()
   }
 
-  #isPartSettled({ reflector, refusedAt }: Part): boolean {
-    if (reflector.isLoaded) return true
-    return refusedAt !== undefined && this.#options.clock.now() - refusedAt >= graceOfRefusal
+  /** The timer decides, not a look at the clock when it fires: timers of Node may be a fraction of a millisecond early. */
+  #doubt(part: Part): void {
+    if (part.refusal !== 'none') return
+    const { clock, onChange } = this.#options
+    part.refusal = 'doubted'
+    part.cancelGrace = clock.after(graceOfRefusal, () => {
+      part.refusal = 'believed'
+      onChange()
+    })
+  }
+
+  #isPartSettled({ reflector, refusal }: Part): boolean {
+    return reflector.isLoaded || refusal === 'believed'
   }
 
   #retire(): void {

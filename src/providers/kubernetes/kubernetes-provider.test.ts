@@ -4,6 +4,7 @@ import type { KindName, KubernetesObject } from '../../gatewayapi/kinds.ts'
 import { FakeApi } from '../../testing/fake-api.ts'
 import { FakeApiClient } from '../../testing/fake-api-client.ts'
 import { pass, settle } from '../../testing/fake-api-time.ts'
+import { createRandom } from '../../testing/seeded-random.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import type { ObjectChange } from '../object-sink.ts'
 import { KubernetesProvider, type KubernetesProviderOptions } from './kubernetes-provider.ts'
@@ -399,19 +400,15 @@ describe('A kind', () => {
 
   test('is not gone because the server forgets it for a moment', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'a') })
-    const path = '/apis/gateway.networking.k8s.io/v1'
-    bed.api.faults.once({ resource: path }, { status: 404 })
-    const resource = bed.api.store.table('gateway.networking.k8s.io', 'gatewayclasses')?.resource
-    if (resource) bed.api.serve({ ...resource, hasStatus: false })
-    bed.api.put({
-      apiVersion: 'apiextensions.k8s.io/v1',
-      kind: 'CustomResourceDefinition',
-      metadata: { name: 'gateways.gateway.networking.k8s.io' },
-    })
+    const paths = ['v1', 'v1beta1'].map((version) => `/apis/gateway.networking.k8s.io/${version}`)
+    for (const resource of paths) bed.api.faults.once({ resource }, { status: 404 })
+    const metadata = { name: 'gateways.gateway.networking.k8s.io', labels: { changed: 'yes' } }
+    bed.api.put({ apiVersion: 'apiextensions.k8s.io/v1', kind: 'CustomResourceDefinition', metadata })
     await pass(bed.clock, 5000)
-    expect(bed.api.requests.count({ resource: path })).toBeGreaterThan(2)
+    for (const resource of paths) expect(bed.api.requests.count({ resource })).toBeGreaterThan(2)
     expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
     expect(bed.batches.length).toBe(1)
+    expect(bed.provider.status().kinds.Gateway).toMatchObject({ version: 'v1', counters: { relists: 0 } })
   })
 
   test('is read in its newest version, also when that appears later, and the objects stay', async () => {
@@ -419,19 +416,43 @@ describe('A kind', () => {
       before(api) {
         const resource = api.remove('Gateway')
         api.serve({ ...resource, versions: ['v1beta1'] })
-        api.put({ ...putGatewayBeta('web'), apiVersion: 'gateway.networking.k8s.io/v1beta1' })
+        for (const name of ['web', 'gone'])
+          api.put({ ...putGatewayBeta(name), apiVersion: 'gateway.networking.k8s.io/v1beta1' })
       },
     })
     expect(bed.provider.status().kinds.Gateway?.version).toBe('v1beta1')
     expect(bed.objects.get('Gateway shop/web')?.apiVersion).toBe(gatewayVersion)
+    bed.api.breakWatches('silence', { resource: 'gateways' })
+    bed.api.delete('Gateway', 'shop', 'gone')
     const resource = bed.api.store.table('gateway.networking.k8s.io', 'gateways')?.resource
     if (resource) bed.api.serve({ ...resource, versions: ['v1', 'v1beta1'] })
     await pass(bed.clock, 3000)
     expect(bed.provider.status().kinds.Gateway).toMatchObject({ version: 'v1', state: 'synced', objects: 1 })
-    expect(bed.batches.length).toBe(1)
+    expect(bed.batches.slice(1)).toEqual([['-Gateway shop/gone']])
     bed.api.delete('Gateway', 'shop', 'web')
     await settle()
     expect(bed.objects.size).toBe(0)
+  })
+
+  test('is tried in its newest version where nobody may ask what is served', async () => {
+    const bed = await start({
+      before(api) {
+        putGateway(api, 'web')
+        api.remove('Backend')
+        for (const path of [
+          'gateway.networking.k8s.io/v1',
+          'gateway.networking.k8s.io/v1beta1',
+          'gateway.envoyproxy.io/v1alpha1',
+        ])
+          api.faults.always({ resource: `/apis/${path}` }, { status: 403 })
+      },
+    })
+    await pass(bed.clock, 11_000)
+    expect(bed.isSynced).toBe(true)
+    expect(bed.provider.status().kinds).toMatchObject({
+      Gateway: { state: 'synced', objects: 1, version: 'v1' },
+      Backend: { state: 'absent', objects: 0 },
+    })
   })
 
   test('that loses its right keeps its objects, and the others go on', async () => {
@@ -485,6 +506,25 @@ describe('With watchNamespaces', () => {
     expect({ ...bed.objects.get('Namespace /shop')?.metadata.labels }).toEqual({ team: 'a' })
   })
 })
+
+test.each([1, 2, 3, 4, 5])(
+  'After an outage of ten minutes all kinds are watched again within 5 s (%i)',
+  async (seed) => {
+    const bed = await start({ random: createRandom(seed), before: (api) => putGateway(api, 'a') })
+    const heal = bed.api.faults.always({}, 'reset')
+    bed.api.breakWatches('reset')
+    await pass(bed.clock, 600_000, 500)
+    putGateway(bed.api, 'b')
+    bed.api.delete('Gateway', 'shop', 'a')
+    expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
+    expect(bed.provider.status().kinds.Gateway?.state).toBe('failing')
+    heal()
+    await pass(bed.clock, 5000)
+    expect([...bed.objects.keys()]).toEqual(['Gateway shop/b'])
+    for (const { state, blindSince } of Object.values(bed.provider.status().kinds))
+      expect({ state, blindSince }).toEqual({ state: 'synced', blindSince: undefined })
+  },
+)
 
 test('After stop nothing is under way', async () => {
   const bed = await start({ before: (api) => putGateway(api, 'a') })

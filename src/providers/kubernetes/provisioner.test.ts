@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { listAddressRequests } from '../../infrastructure/address-request.ts'
+import { planServices } from '../../infrastructure/service-plan.ts'
 import { pass } from '../../testing/fake-api-time.ts'
 import { InfrastructureBed } from '../../testing/infrastructure-bed.ts'
 import { testFleet } from '../../testing/pod-envoy.ts'
@@ -88,6 +90,91 @@ describe('what a Gateway needs', () => {
     bed.api.delete('Service', 'shop', 'edge-gatewright')
     await bed.pass(60_000)
     expect(bed.kinds()).not.toContain('Service')
+  })
+})
+
+describe('the addresses of a Gateway', () => {
+  const ask = (...values: string[]) => listAddressRequests(values.map((value) => ({ type: 'IPAddress', value })))
+  const services = () =>
+    bed.api.list('Service').map(({ metadata, spec }) => {
+      const { type, loadBalancerIP, clusterIP } = spec as Record<string, unknown>
+      return [String(metadata.name).replace(/-[0-9a-f]{8}$/, '-HASH'), type, loadBalancerIP ?? clusterIP]
+        .join(' ')
+        .trim()
+    })
+  const assign = async (ask: string, ip: string) => {
+    const service = bed.api
+      .list('Service')
+      .find(({ spec }) => (spec as { loadBalancerIP?: string }).loadBalancerIP === ask)
+    bed.api.put({ ...(service as NonNullable<typeof service>), status: { loadBalancer: { ingress: [{ ip }] } } })
+    await bed.readServices()
+  }
+
+  test('have a Service each, and lose it when they are not asked for any more', async () => {
+    await bed.start()
+    await bed.setFleet({ addresses: ask('192.0.2.1', '192.0.2.2') })
+    expect(services()).toEqual([
+      'edge-gatewright LoadBalancer 192.0.2.1',
+      'edge-gatewright-HASH LoadBalancer 192.0.2.2',
+    ])
+    expect(bed.takeWrites()).toBe(5)
+    await bed.readServices()
+    expect(bed.takeWrites()).toBe(0)
+    await assign('192.0.2.1', '192.0.2.1')
+    await bed.setFleet({ addresses: ask('192.0.2.1') })
+    expect(services()).toEqual(['edge-gatewright LoadBalancer 192.0.2.1'])
+  })
+
+  test('stay while the load balancer has not assigned the new ones', async () => {
+    await bed.start()
+    await bed.setFleet({ addresses: ask('192.0.2.1') })
+    await assign('192.0.2.1', '192.0.2.1')
+    await bed.setFleet({ addresses: ask('192.0.2.2') })
+    const both = ['edge-gatewright LoadBalancer 192.0.2.1', 'edge-gatewright-HASH LoadBalancer 192.0.2.2']
+    expect(services()).toEqual(both)
+    await bed.readServices()
+    expect(services()).toEqual(both)
+    await assign('192.0.2.2', '192.0.2.2')
+    expect(services()).toEqual(['edge-gatewright ClusterIP', 'edge-gatewright-HASH LoadBalancer 192.0.2.2'])
+  })
+
+  test('that the API server refuses are told where they are asked for, and keep nothing else from being made', async () => {
+    await bed.start()
+    const addresses = listAddressRequests([
+      { type: 'IPAddress' },
+      { type: 'IPAddress', value: '203.0.113.7', routability: 'Cluster' },
+    ])
+    const [, refused] = planServices({ ...testFleet, addresses }, [])
+    const message = 'provided IP is not in the valid range'
+    bed.api.faults.always({ verb: 'patch', name: refused?.name ?? '' }, { status: 422, message })
+    await bed.setFleet({ addresses })
+    expect(bed.kinds()).toEqual(four)
+    expect(bed.problems.get(testFleet.key)).toEqual([
+      {
+        on: 'AddressesAssigned',
+        reason: 'NotAssigned',
+        message: expect.stringContaining('provided IP is not in the valid range'),
+        path: 'spec.addresses[1]',
+      },
+    ])
+  })
+})
+
+describe('labels and annotations of spec.infrastructure', () => {
+  test('reach everything with one write for each object, and leave nothing behind when they go', async () => {
+    await bed.start()
+    await bed.setFleet()
+    bed.takeWrites()
+    const all = () => four.map((kind) => JSON.stringify(bed.get(kind)))
+    await bed.setFleet({ labels: { team: 'blue' }, annotations: { note: 'yes' } })
+    for (const text of all()) {
+      expect(text).toContain('"team":"blue"')
+      expect(text).toContain('"note":"yes"')
+    }
+    expect(bed.takeWrites()).toBe(4)
+    await bed.setFleet()
+    for (const text of all()) expect(text).not.toMatch(/blue|yes/)
+    expect(bed.takeWrites()).toBe(4)
   })
 })
 

@@ -6,7 +6,8 @@ import { withdrawTime } from '../../infrastructure/infrastructure-options.ts'
 import { gatewayUidLabel } from '../../infrastructure/labels.ts'
 import { type ApiClient, onlyMetadata, onlyMetadataList } from './api-client.ts'
 import type { RawObject } from './raw-object.ts'
-import { Reflector, type ReflectorSink } from './reflector.ts'
+import { Reflector } from './reflector.ts'
+import type { ReflectorSink } from './reflector-options.ts'
 
 /** What is known of a proxy that is connected. */
 interface ConnectedProxy {

@@ -36,3 +36,15 @@ export function readPage(answer: unknown): RawPage {
 export function metadataOf(object: unknown): JsonObject {
   return asObject(asObject(object)['metadata'])
 }
+
+/**
+ * Reads one line of a watch.
+ * @throws ApiError malformed
+ */
+export function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
+  try {
+    return asObject(JSON.parse(line.toString('utf8')))
+  } catch {
+    throw new ApiError('malformed', 'a line of the watch is not JSON')
+  }
+}

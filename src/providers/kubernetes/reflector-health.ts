@@ -23,7 +23,10 @@ export interface ReflectorCounters {
   staleEvents: number
   /** Objects without a name or a version, lines of unknown type, and objects that the sink threw at. */
   malformed: number
-  /** Milliseconds between the end of a watch, or the last sign of life before it broke, and the next watch. */
+  /**
+   * Milliseconds between the end of a watch, or the last sign of life before it broke, and the next watch.
+   * The time before the first watch does not count.
+   */
   longestBlind: number
 }
 
@@ -61,8 +64,8 @@ export function classifyFailure(error: unknown): FailureKind {
 
 /** Milliseconds. */
 const backoff: BackoffRange = { base: 100, max: 10_000 }
-/** Rights and kinds that are missing do not come back within moments. */
-const slowBackoff: BackoffRange = { base: 1000, max: 60_000 }
+/** Rights and kinds that are missing do not come back within moments; who gives them then waits for us. */
+const slowBackoff: BackoffRange = { base: 1000, max: 10_000 }
 /** Retry-After is heeded up to here, because we are blind meanwhile. */
 const maxRetryAfter = 20_000
 /** Failures in a row before somebody is told: watches break now and then. */
@@ -98,6 +101,7 @@ export class ReflectorHealth {
   blindSince: number | undefined
   readonly #options: HealthOptions
   #blindBefore: number | undefined
+  #wasOpen = false
   #failures = 0
   /** Of these, 403 and 404 in a row. */
   #missing = 0
@@ -118,9 +122,10 @@ export class ReflectorHealth {
     this.hear()
     const now = this.#options.clock.now()
     this.#blindBefore = this.blindSince
-    if (this.blindSince !== undefined)
+    if (this.blindSince !== undefined && this.#wasOpen)
       this.counters.longestBlind = Math.max(this.counters.longestBlind, now - this.blindSince)
     this.blindSince = undefined
+    this.#wasOpen = true
     this.#setState('synced')
   }
 

@@ -1,12 +1,10 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises'
-import type { Clock } from '../../base/clock.ts'
-import type { Logger } from '../../base/logger.ts'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
-import { type ApiClient, ApiError, type ApiResource, apiPath } from './api-client.ts'
+import { ApiError, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
 import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { metadataOf, type RawObject, readPage } from './raw-object.ts'
+import { metadataOf, parseEvent, type RawObject, readPage } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -15,42 +13,8 @@ import {
   ReflectorHealth,
   type ReflectorState,
 } from './reflector-health.ts'
+import type { ReflectorOptions } from './reflector-options.ts'
 import { isOlderVersion, WatchPosition } from './resource-version.ts'
-
-/** Where the objects go. A throw harms no other object: it is logged and counted. */
-export interface ReflectorSink {
-  /**
-   * @param listed it comes from a complete load, which shows what no event tells: a new default of a CRD
-   *   changes objects without a new generation
-   */
-  put(key: NamespacedName, object: RawObject, listed: boolean): void
-  delete(key: NamespacedName): void
-  /** The state is another one. */
-  onState(state: ReflectorState): void
-}
-
-export interface ReflectorOptions {
-  readonly client: ApiClient
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly sink: ReflectorSink
-  readonly resource: ApiResource
-  /** For people, e.g. "HTTPRoute". */
-  readonly kind: string
-  /** Nothing is amiss without the right to read it; false unless given. */
-  readonly isOptional?: boolean
-  /** '' for all, and for kinds of the cluster. */
-  readonly namespace?: string
-  /** fieldSelector or labelSelector. */
-  readonly selector?: Readonly<Record<string, string>>
-  /** Of lists and watches, e.g. for metadata alone. */
-  readonly accept?: { readonly list: string; readonly watch: string }
-  /** Objects in one answer; 500 unless given. */
-  readonly pageSize?: number
-  /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */
-  readonly known?: KnownVersions
-  readonly random?: () => number
-}
 
 /** Milliseconds, unless it says otherwise. */
 const timing = {
@@ -70,6 +34,8 @@ const timing = {
   shortWatch: 1000,
   /** A watch that was open for so long was a good one, also when it breaks. */
   longWatch: 5000,
+  /** Reflectors that learn that the server is back spread over so much time. */
+  nudge: 500,
   /** Work between two pauses for other events. */
   turn: 5,
 } as const
@@ -93,6 +59,8 @@ export class Reflector {
   readonly #versions: KnownVersions
   readonly #told = new Set<string>()
   #stopped = false
+  /** Waits for a server that could not be reached. */
+  #isIdle = false
   #attempt = new AbortController()
   /** undefined: nothing was ever loaded. */
   #position: WatchPosition | undefined
@@ -112,6 +80,11 @@ export class Reflector {
     this.#pageSize = pageSize
     const onState = (state: ReflectorState) => sink.onState(state)
     this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
+  }
+
+  /** For people, e.g. "HTTPRoute". */
+  get kind(): string {
+    return this.#options.kind
   }
 
   get state(): ReflectorState {
@@ -146,6 +119,11 @@ export class Reflector {
     this.#running ??= this.#run()
   }
 
+  /** The server can be reached, as others have found: there is no need to wait for long. */
+  nudge(): void {
+    if (this.#isIdle) this.#attempt.abort()
+  }
+
   /** Ends the watch. The objects stay where they are. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -168,11 +146,23 @@ export class Reflector {
           this.#canWatchList = false
           continue
         }
-        const pause = this.#judge(error, failure, wasLoading)
-        this.#attempt = new AbortController()
-        await wait(this.#options.clock, pause, this.#attempt.signal)
+        await this.#wait(this.#judge(error, failure, wasLoading), failure, error)
       }
     }
+  }
+
+  /** Waits, or until somebody knows that waiting has no sense any more. */
+  async #wait(pause: number, failure: FailureKind, error: unknown): Promise<void> {
+    const { clock } = this.#options
+    this.#attempt = new AbortController()
+    // Who is told when to come back, comes back then.
+    const isAsked = error instanceof ApiError && error.retryAfter !== undefined
+    this.#isIdle = !isAsked && (failure === 'unreachable' || failure === 'too-slow')
+    await wait(clock, pause, this.#attempt.signal)
+    this.#isIdle = false
+    if (this.#stopped || !this.#attempt.signal.aborted) return
+    this.#attempt = new AbortController()
+    await wait(clock, this.#random() * timing.nudge, this.#attempt.signal)
   }
 
   async #list(): Promise<void> {
@@ -390,13 +380,5 @@ export class Reflector {
     if (wasLoading && !this.#canWatchList && (failure === 'senseless' || failure === 'too-slow'))
       this.#pageSize = Math.max(1, Math.ceil(this.#pageSize / 2))
     return this.#health.fail(error, failure, wasLoading)
-  }
-}
-
-function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
-  try {
-    return asObject(JSON.parse(line.toString('utf8')))
-  } catch {
-    throw new ApiError('malformed', 'a line of the watch is not JSON')
   }
 }

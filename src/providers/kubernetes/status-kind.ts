@@ -3,7 +3,14 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Statuses } from '../../status/statuses.ts'
 import type { JsonObject } from './json.ts'
 import { findPatience } from './status-patience.ts'
-import { gatewayClassShape, gatewayShape, listenerSetShape, routeShape, type StatusShape } from './status-shape.ts'
+import {
+  gatewayClassShape,
+  gatewayShape,
+  listenerSetShape,
+  policyShape,
+  routeShape,
+  type StatusShape,
+} from './status-shape.ts'
 
 /** A kind whose statuses are written. */
 export interface StatusKind {
@@ -17,7 +24,7 @@ export interface StatusKind {
   readonly desired: Collection<NamespacedName, object>
   /**
    * Whether writes of one object keep a distance: the first is made at once, the next ones after 250 ms and, while
-   * changes go on, up to 1 s. For objects whose status counts others.
+   * changes go on, up to 900 ms. For objects whose status counts others.
    */
   readonly isPaced: boolean
   /** Milliseconds from the first change on for which a status may be kept back; 0 unless given. */
@@ -25,11 +32,18 @@ export interface StatusKind {
 }
 
 /** The kinds of all desired statuses: what few objects have, and many wait for, first. */
-export function listStatusKinds({ gatewayClasses, gateways, listenerSets, routes }: Statuses): readonly StatusKind[] {
+export function listStatusKinds({
+  gatewayClasses,
+  gateways,
+  listenerSets,
+  routes,
+  ...policies
+}: Statuses): readonly StatusKind[] {
   return [
     { kind: 'GatewayClass', shape: gatewayClassShape, desired: gatewayClasses, isPaced: false },
     { kind: 'Gateway', shape: gatewayShape, desired: gateways, isPaced: true, patience: findPatience },
     { kind: 'ListenerSet', shape: listenerSetShape, desired: listenerSets, isPaced: true, patience: findPatience },
     ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
+    { kind: 'BackendTLSPolicy', shape: policyShape, desired: policies.backendTLSPolicies, isPaced: true },
   ]
 }

@@ -3,6 +3,8 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 /** Where one Gateway listens on this machine. */
 export interface AddressPlan {
   readonly address: string
+  /** The machine has no such address. */
+  readonly isMissing: boolean
   /** Listener port to bound port. */
   readonly bound: ReadonlyMap<number, number>
   /** Listener port to why it cannot be bound. */
@@ -49,6 +51,7 @@ export class AddressPlanner {
     const address = keeps ? earlier.address : (wanted ?? (await this.#chooseAddress(request)))
     const bound = new Map<number, number>()
     const problems = new Map<number, string>()
+    let isMissing = false
     for (const port of request.ports) {
       const known = keeps ? earlier.bound.get(port) : undefined
       if (known !== undefined) {
@@ -57,9 +60,12 @@ export class AddressPlanner {
       }
       const found = await this.#choosePort(request.gateway, address, port, [...bound.values()])
       if (typeof found === 'number') bound.set(port, found)
-      else problems.set(port, found.problem)
+      else {
+        problems.set(port, found.problem)
+        isMissing ||= found.isMissing === true
+      }
     }
-    const plan = { address, bound, problems }
+    const plan = { address, isMissing, bound, problems }
     this.#plans.set(request.gateway, plan)
     return plan
   }
@@ -84,7 +90,7 @@ export class AddressPlanner {
     address: string,
     port: number,
     mine: readonly number[],
-  ): Promise<number | { problem: string }> {
+  ): Promise<number | { problem: string; isMissing?: boolean }> {
     const owner = (candidate: number) =>
       [...this.#plans].find(
         ([key, plan]) =>
@@ -101,7 +107,7 @@ export class AddressPlanner {
       const state = await this.#probe(address, candidate)
       if (state === 'free') return candidate
       if (state === 'no-address')
-        return { problem: `this machine has no address ${address}: add it, or change spec.addresses` }
+        return { problem: `this machine has no address ${address}: add it, or change spec.addresses`, isMissing: true }
       problem =
         state === 'in-use'
           ? `port ${candidate} of ${address} is in use by another process: end it, or use another port`

@@ -1,0 +1,83 @@
+import type { Collection, Reads } from '../collections/collection.ts'
+import type { Scheduler } from '../collections/scheduler.ts'
+import { namespacedName } from '../gatewayapi/object-key.ts'
+import type { BackendNode } from '../graph/backend.ts'
+import type { CertificateNode } from '../graph/certificate.ts'
+import type { Graph } from '../graph/graph.ts'
+import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
+import { buildCluster } from './cluster.ts'
+import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
+import { clusterName, parseClusterName } from './names.ts'
+import { buildResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
+import type { RouteFragment } from './route-fragment.ts'
+import type { SecretUser } from './secrets.ts'
+import { listTlsSecrets } from './upstream-tls.ts'
+
+export interface Backends {
+  readonly cluster: Collection<string, EnvoyResource>
+  readonly endpoint: Collection<string, EnvoyResource>
+  readonly secretUsers: Collection<string, SecretUser>
+}
+
+/** The certificate that the proxies of a Gateway show to backends, by Gateway. */
+export type ClientCertificates = Collection<string, CertificateNode>
+
+/** Wires the derivations from the backends that routes of requests name to clusters with their endpoints. */
+export function createBackends(
+  scheduler: Scheduler,
+  graph: Graph,
+  fragments: Collection<string, RouteFragment>,
+  clientCertificates: ClientCertificates,
+): Backends {
+  const uses = scheduler.index('RouteFragments by cluster', fragments, (f) =>
+    f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
+  )
+  const cluster = scheduler.group(
+    'Cluster of a backend',
+    uses,
+    (key, reads) => {
+      const [scope, name] = splitResourceKey(key)
+      const backend = findBackend(reads, graph, name)
+      if (!backend) return undefined
+      const certificate = backend.tls && reads.get(clientCertificates, scope)
+      const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
+      const more = {
+        ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
+        ...(secrets.length > 0 && { secrets }),
+      }
+      const bytes = buildCluster(backend, certificate)
+      return buildResource(typeUrls.cluster, scope, name, bytes, sourcesOfBackend(backend), more)
+    },
+    sameContent,
+  )
+  const endpoint = scheduler.group(
+    'ClusterLoadAssignment of a backend',
+    uses,
+    (key, reads) => {
+      const [scope, name] = splitResourceKey(key)
+      const backend = findBackend(reads, graph, name)
+      if (!backend || backend.endpoints.type === 'dns') return undefined
+      const service = namespacedName(backend.target.namespace, backend.target.name)
+      const slices =
+        backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
+      const bytes = buildClusterLoadAssignment(backend, slices)
+      return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
+    },
+    sameContent,
+  )
+  const secretUsers = scheduler.group('SecretUser of a backend', uses, (key, reads): SecretUser | undefined => {
+    const [gateway, name] = splitResourceKey(key)
+    const tls = findBackend(reads, graph, name)?.tls
+    if (!tls || tls.authorities === 'system') return undefined
+    return { gateway, certificates: [], authorities: [tls.authorities] }
+  })
+  return { cluster, endpoint, secretUsers }
+}
+
+/** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
+function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
+  const { backend: key, protocol, tls } = parseClusterName(cluster)
+  const backend = reads.get(graph.backends, key)
+  if (backend?.state !== 'resolved' || backend.tlsProblem || backend.tls?.hash !== tls) return undefined
+  return { ...backend, protocol }
+}

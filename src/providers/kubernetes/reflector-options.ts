@@ -1,0 +1,42 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Logger } from '../../base/logger.ts'
+import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { ApiClient, ApiResource } from './api-client.ts'
+import type { KnownVersions } from './known-versions.ts'
+import type { RawObject } from './raw-object.ts'
+import type { ReflectorState } from './reflector-health.ts'
+
+/** Where the objects go. A throw harms no other object: it is logged and counted. */
+export interface ReflectorSink {
+  /**
+   * @param listed it comes from a complete load, which shows what no event tells: a new default of a CRD
+   *   changes objects without a new generation
+   */
+  put(key: NamespacedName, object: RawObject, listed: boolean): void
+  delete(key: NamespacedName): void
+  /** The state is another one. */
+  onState(state: ReflectorState): void
+}
+
+export interface ReflectorOptions {
+  readonly client: ApiClient
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly sink: ReflectorSink
+  readonly resource: ApiResource
+  /** For people, e.g. "HTTPRoute". */
+  readonly kind: string
+  /** Nothing is amiss without the right to read it; false unless given. */
+  readonly isOptional?: boolean
+  /** '' for all, and for kinds of the cluster. */
+  readonly namespace?: string
+  /** fieldSelector or labelSelector. */
+  readonly selector?: Readonly<Record<string, string>>
+  /** Of lists and watches, e.g. for metadata alone. */
+  readonly accept?: { readonly list: string; readonly watch: string }
+  /** Objects in one answer; 500 unless given. */
+  readonly pageSize?: number
+  /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */
+  readonly known?: KnownVersions
+  readonly random?: () => number
+}
