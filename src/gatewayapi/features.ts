@@ -44,8 +44,8 @@ export const features: readonly Feature[] = [
     ['FrontendClientCertificateValidation', 'claimed'],
     ['FrontendClientCertificateValidationInsecureFallback', 'claimed'],
     ['RouteHostnameIntersectionPrecedence', 'claimed'],
-    ['AddressRoutability', undefined, 'experimental'],
-    ['AddressRoutabilityCluster', undefined, 'experimental'],
+    ['AddressRoutability', 'claimed', 'experimental'],
+    ['AddressRoutabilityCluster', 'claimed', 'experimental'],
     ['ListenerFilters', undefined, 'experimental'],
   ] as Row[]),
   ...rows('extended', '', [

@@ -15,14 +15,17 @@ status: {loadBalancer: {ingress: ${ingress}}}
 `)[0] as Service
 
 const options = { listenAddress: '0.0.0.0' } as const
-const addresses = (live: Service | undefined, requestedAddresses: readonly string[] = []) =>
-  deriveGatewayBinding({ ...testFleet, requestedAddresses }, live, options).addresses.map((a) => `${a.type} ${a.value}`)
+/** "type value", with a "!" behind those inside of the cluster. */
+const addresses = (live: Service | undefined) =>
+  deriveGatewayBinding(testFleet, live, options).addresses.map(
+    (a) => `${a.type} ${a.value}${a.routability === 'Cluster' ? '!' : ''}`,
+  )
 
 describe('the binding of a Gateway', () => {
   test('says which ports are bound before there is a Service or an address', () => {
     const binding = deriveGatewayBinding({ ...testFleet, ports: [80, 8080] }, undefined, options)
     expect(binding).toEqual({ listenAddress: '0.0.0.0', ports: { 80: 10080 }, addresses: [], portProblems: {} })
-    const pending = service('{type: LoadBalancer, clusterIP: 10.0.0.7}')
+    const pending = service('{type: LoadBalancer}')
     expect(deriveGatewayBinding({ ...testFleet, ports: [80, 8080] }, pending, options)).toEqual(binding)
   })
 
@@ -34,38 +37,27 @@ describe('the binding of a Gateway', () => {
   test('has the addresses of the load balancer, IPs and names', () => {
     const ingress = '[{ip: 192.0.2.1, ipMode: VIP, ports: []}, {ip: "2001:db8::1"}, {hostname: lb.example.com}]'
     const live = service('{type: LoadBalancer, clusterIPs: [10.0.0.7]}', ingress)
-    expect(addresses(live)).toEqual(['IPAddress 192.0.2.1', 'IPAddress 2001:db8::1', 'Hostname lb.example.com'])
-  })
-
-  test('has the requested address alone when the load balancer has given it', () => {
-    const live = service('{type: LoadBalancer}', '[{ip: 192.0.2.1}, {ip: "2001:db8::1"}]')
-    expect(addresses(live, ['192.0.2.1'])).toEqual(['IPAddress 192.0.2.1'])
-    expect(addresses(live, ['192.0.2.9'])).toEqual(['IPAddress 192.0.2.1', 'IPAddress 2001:db8::1'])
-  })
-
-  test('tells who asked for addresses and got others, or asked for more than one', () => {
-    const problems = (live: Service, requestedAddresses: readonly string[]) =>
-      deriveGatewayBinding({ ...testFleet, requestedAddresses }, live, options).problems?.map((p) => p.message)
-    const live = service('{type: LoadBalancer}', '[{ip: 192.0.2.1}]')
-    expect(problems(live, ['192.0.2.9'])).toEqual(['the load balancer did not assign 192.0.2.9'])
-    expect(problems(live, ['192.0.2.1', '192.0.2.9'])).toEqual([
-      'the load balancer did not assign 192.0.2.9: a Service can ask for one address only',
+    expect(addresses(live)).toEqual([
+      'IPAddress 192.0.2.1',
+      'IPAddress 2001:db8::1',
+      'Hostname lb.example.com',
+      'IPAddress 10.0.0.7!',
     ])
-    expect(problems(live, ['192.0.2.1'])).toBeUndefined()
-    const pending = service('{type: LoadBalancer}')
-    expect(problems(pending, ['192.0.2.9'])).toBeUndefined()
-    expect(problems(pending, ['192.0.2.1', '192.0.2.9'])).toHaveLength(1)
+    expect(deriveGatewayBinding(testFleet, live, options)).not.toHaveProperty('defaultRoutability')
   })
 
   test('has the addresses inside the cluster of a Service that has no others', () => {
     expect(addresses(service('{type: ClusterIP, clusterIPs: [10.0.0.7, "fd00::7"]}'))).toEqual([
-      'IPAddress 10.0.0.7',
-      'IPAddress fd00::7',
+      'IPAddress 10.0.0.7!',
+      'IPAddress fd00::7!',
     ])
     expect(addresses(service('{type: NodePort, clusterIP: 10.0.0.7, externalIPs: [192.0.2.5]}'))).toEqual([
-      'IPAddress 10.0.0.7',
       'IPAddress 192.0.2.5',
+      'IPAddress 10.0.0.7!',
     ])
+    const usual = (spec: string) => deriveGatewayBinding(testFleet, service(spec), options).defaultRoutability
+    expect(usual('{type: ClusterIP, clusterIP: 10.0.0.7}')).toBe('Cluster')
+    expect(usual('{type: NodePort, clusterIP: 10.0.0.7, externalIPs: [192.0.2.5]}')).toBeUndefined()
     expect(addresses(service('{clusterIP: None}'))).toEqual([])
   })
 

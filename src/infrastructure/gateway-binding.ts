@@ -19,46 +19,36 @@ export function deriveGatewayBinding(
   problems: readonly Problem[] = [],
 ): GatewayBinding {
   const moved = [...planPorts(fleet.ports)].filter(([port, bound]) => port !== bound)
-  const addresses = service ? listAddresses(service) : []
-  const requested = addresses.filter((address) => fleet.requestedAddresses.includes(address.value))
   return {
     listenAddress,
     ports: Object.fromEntries(moved.map(([port, bound]) => [String(port), bound])),
-    // Whoever asked for an address and has it is not told of others that a load balancer adds by itself.
-    addresses: requested.length > 0 ? requested : addresses,
+    addresses: service ? listAddresses(service) : [],
+    ...(service && isForCluster(service) && { defaultRoutability: 'Cluster' }),
     portProblems: {},
-    ...withProblems([...problems, ...findUnusableAddresses(fleet, addresses)]),
+    ...(problems.length > 0 && { problems }),
   }
-}
-
-function withProblems(problems: readonly Problem[]): Pick<GatewayBinding, 'problems'> {
-  return problems.length > 0 ? { problems } : {}
-}
-
-/** Whoever asks for addresses and gets others is told. A single one that is not there may still be coming. */
-function findUnusableAddresses({ requestedAddresses }: ProxyFleet, assigned: readonly GatewayAddress[]): Problem[] {
-  if (assigned.length === 0 && requestedAddresses.length === 1) return []
-  const missing = requestedAddresses.filter((requested) => !assigned.some(({ value }) => value === requested))
-  if (missing.length === 0) return []
-  const several = requestedAddresses.length > 1 ? ': a Service can ask for one address only' : ''
-  const message = `the load balancer did not assign ${missing.join(', ')}${several}`
-  return [{ on: 'Programmed', reason: 'AddressNotUsable', message, path: 'spec.addresses' }]
 }
 
 const mostAddresses = 16
 
-/** What clients can use, by the type of the Service; empty while nothing is assigned. */
-function listAddresses({ spec, status }: Service): readonly GatewayAddress[] {
-  const external = (spec.externalIPs ?? []).map(buildAddress)
-  const assigned = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) =>
-    [ip, hostname].filter((text) => text !== undefined && text !== '').map((text) => buildAddress(text as string)),
-  )
-  const internal = (spec.clusterIPs ?? [spec.clusterIP ?? '']).filter((ip) => isIP(ip) !== 0).map(buildAddress)
-  const own = spec.type === 'LoadBalancer' ? assigned : internal
-  const byValue = new Map([...own, ...external].map((address) => [address.value, address]))
-  return [...byValue.values()].slice(0, mostAddresses)
+/** A Service that nothing from outside leads to. */
+function isForCluster({ spec }: Service): boolean {
+  return spec.type !== 'LoadBalancer' && (spec.externalIPs ?? []).length === 0
 }
 
-function buildAddress(value: string): GatewayAddress {
-  return { type: isIP(value) === 0 ? 'Hostname' : 'IPAddress', value }
+/** What leads to the Service from outside (a load balancer, what the Service says itself), then from inside the cluster. */
+function listAddresses({ spec, status }: Service): readonly GatewayAddress[] {
+  const assigned = (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) =>
+    [ip, hostname].flatMap((text) => (text ? [buildAddress(text, '')] : [])),
+  )
+  const internal = (spec.clusterIPs ?? [spec.clusterIP ?? ''])
+    .filter((ip) => isIP(ip) !== 0)
+    .map((ip) => buildAddress(ip, 'Cluster'))
+  const external = (spec.externalIPs ?? []).map((ip) => buildAddress(ip, ''))
+  const all = [...(spec.type === 'LoadBalancer' ? assigned : []), ...external, ...internal]
+  return [...new Map(all.map((address) => [address.value, address])).values()].slice(0, mostAddresses)
+}
+
+function buildAddress(value: string, routability: '' | 'Cluster'): GatewayAddress {
+  return { type: isIP(value) === 0 ? 'Hostname' : 'IPAddress', value, routability }
 }

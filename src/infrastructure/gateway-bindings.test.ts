@@ -47,9 +47,9 @@ test('ports are bound as soon as there is a Gateway, and addresses follow', () =
     portProblems: {},
   })
   setService('edge-gatewright', testFleet.uid, '192.0.2.1')
-  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1' }])
+  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1', routability: '' }])
   setService('edge-gatewright', testFleet.uid, '192.0.2.2')
-  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.2' }])
+  expect(bindings.get(testFleet.key)?.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.2', routability: '' }])
   scheduler.batch(() => fleets.delete(testFleet.key))
   expect(bindings.size).toBe(0)
 })

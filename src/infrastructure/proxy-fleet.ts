@@ -24,8 +24,10 @@ export interface ProxyFleet {
   readonly ports: readonly number[]
   /** The same with what is spoken there: a number may stand twice, for TCP and for UDP. */
   readonly listens: readonly FleetPort[]
-  /** IP addresses that spec.addresses asks for. */
+  /** IP addresses from outside of the cluster that spec.addresses asks for. */
   readonly requestedAddresses: readonly string[]
+  /** spec.addresses asks for nothing but addresses inside the cluster. */
+  readonly isInternal: boolean
   /** From spec.infrastructure, for everything that is created. */
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
@@ -43,9 +45,10 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   const listens = listListens(listListeners(gateway).filter((l) => l.verdict !== 'rejected'))
   const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
-  const requestedAddresses = (spec.addresses ?? []).flatMap((a) =>
+  const requests = spec.addresses ?? []
+  const requestedAddresses = requests.flatMap(({ type, value = '', routability }) =>
     // Without a value, any address will do.
-    a.type === 'IPAddress' && a.value !== undefined && a.value !== '' ? [a.value] : [],
+    type === 'IPAddress' && value !== '' && routability !== 'Cluster' ? [value] : [],
   )
   return {
     key: gateway.key,
@@ -55,6 +58,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
     ports: [...new Set(listens.map((l) => l.port))],
     listens,
     requestedAddresses,
+    isInternal: requests.length > 0 && requests.every(({ routability }) => routability === 'Cluster'),
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
     parameters: gateway.parameters,

@@ -333,6 +333,12 @@ describe('the Service', () => {
     for (const name of names) expect(name).toMatch(/^(?=.{1,15}$)[a-z]([-a-z0-9]*[a-z0-9])?$/)
   })
 
+  test('has no load balancer for a Gateway that is reached from inside the cluster only', () => {
+    expect(specOf(render({ isInternal: true }).Service)['type']).toBe('ClusterIP')
+    const parameters = { serviceType: 'NodePort' } as const
+    expect(specOf(render({ isInternal: true, parameters }).Service)['type']).toBe('NodePort')
+  })
+
   test('asks for the first address that the Gateway asks for', () => {
     expect(specOf(render({ requestedAddresses: ['192.0.2.1'] }).Service)['loadBalancerIP']).toBe('192.0.2.1')
     // It has room for one, and an address that nobody asked for would be worse.

@@ -8,7 +8,7 @@ import { planPorts } from './port-plan.ts'
  */
 export function renderService(context: RenderContext): Manifest {
   const { fleet } = context
-  const { serviceType = 'LoadBalancer', serviceAnnotations } = fleet.parameters ?? {}
+  const { serviceType = fleet.isInternal ? 'ClusterIP' : 'LoadBalancer', serviceAnnotations } = fleet.parameters ?? {}
   const plan = planPorts(fleet.ports)
   const [requested] = fleet.requestedAddresses
   return {

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import {
   findCondition,
   GraphFixture,
@@ -9,6 +10,7 @@ import {
   tlsSecretYaml,
 } from '../testing/builders.ts'
 import { type IssuedCertificate, issueCertificate } from '../testing/certificates.ts'
+import type { GatewayStatus } from './gateway.ts'
 
 const web = '[{name: web, port: 80, protocol: HTTP}]'
 const edge = (listeners: string, options = {}) => gatewayClassYaml + gatewayYaml('shop/edge', listeners, options)
@@ -26,12 +28,15 @@ describe('Programmed', () => {
       'Accepted=True Accepted',
       'Programmed=True Programmed',
       'ResolvedRefs=True ResolvedRefs',
+      'AddressesAssigned=True AddressesAssigned',
     ])
     expect(summarize(fixture.listenerStatus('shop/edge/web').conditions)).toEqual([
       ...all,
       'Programmed=True Programmed',
     ])
-    expect(fixture.gatewayStatus('shop/edge').addresses).toEqual([{ type: 'IPAddress', value: '127.0.0.1' }])
+    expect(fixture.gatewayStatus('shop/edge').addresses).toEqual([
+      { type: 'IPAddress', value: '127.0.0.1', routability: '' },
+    ])
   })
 
   test('is Pending while Envoy has not answered, with its words', () => {
@@ -144,6 +149,7 @@ describe('a port that cannot be bound', () => {
       'Accepted=True ListenersNotValid',
       'Programmed=True Programmed',
       'ResolvedRefs=True ResolvedRefs',
+      'AddressesAssigned=True AddressesAssigned',
     ])
   })
 })
@@ -155,6 +161,7 @@ describe('bad listeners', () => {
       'Accepted=False ListenersNotValid',
       'Programmed=False Invalid',
       'ResolvedRefs=True ResolvedRefs',
+      'AddressesAssigned=True AddressesAssigned',
     ])
     const listener = fixture.listenerStatus('shop/edge/raw')
     expect(summarize(listener.conditions)).toEqual([
@@ -227,6 +234,7 @@ describe('references of a listener', () => {
       'Accepted=True Accepted',
       'Programmed=False Invalid',
       'ResolvedRefs=False ListenersNotResolved',
+      'AddressesAssigned=True AddressesAssigned',
     ])
   })
 
@@ -313,4 +321,81 @@ test('every condition carries the generation that it was made from', () => {
   expect(generations()).toEqual(new Set([3]))
   fixture.apply(gatewayYaml('shop/edge', web, { generation: 4 }))
   expect(generations()).toEqual(new Set([4]))
+})
+
+describe('spec.addresses', () => {
+  const addresses: GatewayBinding['addresses'] = [
+    { type: 'IPAddress', value: '192.0.2.1', routability: '' },
+    { type: 'IPAddress', value: '10.0.0.7', routability: 'Cluster' },
+  ]
+  const gateway = (requests: string, bound = addresses) => {
+    const yaml = gatewayClassYaml + gatewayYaml('shop/edge', web, { spec: `  addresses: [${requests}]` })
+    return new GraphFixture(yaml)
+      .bind('shop/edge', { addresses: bound })
+      .program('shop/edge', 80, 'programmed')
+      .gatewayStatus('shop/edge')
+  }
+  const about = (status: GatewayStatus) =>
+    summarize(status.conditions).filter((text) => /^(?:Accepted|Programmed|AddressesAssigned)/.test(text))
+  const good = ['Accepted=True Accepted', 'Programmed=True Programmed', 'AddressesAssigned=True AddressesAssigned']
+
+  test('without any are those that are usual, each with its routability', () => {
+    const status = gateway('')
+    expect(status.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1', routability: '' }])
+    expect(about(status)).toEqual(good)
+  })
+
+  test('that are there are the addresses of the Gateway, and no others', () => {
+    const status = gateway('{routability: Cluster}, {value: 192.0.2.1}')
+    expect(status.addresses.map((a) => `${a.value} ${a.routability}`)).toEqual(['10.0.0.7 Cluster', '192.0.2.1 '])
+    expect(about(status)).toEqual(good)
+  })
+
+  test('of which one cannot be had by its value: the Gateway has the others, and is not programmed', () => {
+    const status = gateway('{value: 192.0.2.1}, {value: 192.0.2.9}')
+    expect(status.addresses).toHaveLength(1)
+    expect(about(status)).toEqual([
+      'Accepted=True Accepted',
+      'Programmed=False AddressNotUsable',
+      'AddressesAssigned=False PartiallyAssigned',
+    ])
+    expect(findCondition(status.conditions, 'AddressesAssigned').message).toBe(
+      'spec.addresses[1]: no IPAddress 192.0.2.9 has been assigned',
+    )
+  })
+
+  test('of which one is of an unknown routability: the others serve', () => {
+    const status = gateway('{routability: ""}, {routability: testing.x-k8s.io/sentinel}')
+    expect(status.addresses).toHaveLength(1)
+    expect(about(status)).toEqual([
+      'Accepted=True Accepted',
+      'Programmed=True Programmed',
+      'AddressesAssigned=False PartiallyAssigned',
+    ])
+  })
+
+  test('none of which is there leave the Gateway without an address', () => {
+    const status = gateway('{routability: testing.x-k8s.io/sentinel}')
+    expect(status.addresses).toEqual([])
+    expect(about(status)).toEqual([
+      'Accepted=True Accepted',
+      'Programmed=False AddressNotAssigned',
+      'AddressesAssigned=False NotAssigned',
+    ])
+    expect(about(gateway('{value: 192.0.2.9}'))).toEqual([
+      'Accepted=True Accepted',
+      'Programmed=False AddressNotUsable',
+      'AddressesAssigned=False NotAssigned',
+    ])
+  })
+
+  test('are waited for while the load balancer has none, unless they are inside the cluster', () => {
+    const inside = addresses.slice(1)
+    for (const requests of ['', '{value: 192.0.2.1}', '{}'])
+      expect(about(gateway(requests, inside)), requests).toEqual([
+        'Accepted=True Accepted',
+        'Programmed=False AddressNotAssigned',
+      ])
+    expect(about(gateway('{routability: Cluster}', inside))).toEqual(good)
+  })
 })

@@ -1,4 +1,6 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import type { GatewaySpecAddress } from '../gatewayapi/objects/gateway.ts'
+import { assignAddresses } from '../graph/address-assignment.ts'
 import { allowsInsecureFallback } from '../graph/client-validation.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
 import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts'
@@ -33,6 +35,11 @@ const gatewayRules: readonly ConditionRule[] = [
     rank: ['RefNotPermitted', 'InvalidClientCertificateRef', 'ListenersNotResolved'],
   },
   {
+    type: 'AddressesAssigned',
+    success: { status: 'True', reason: 'AddressesAssigned', message: 'The Gateway has all addresses that it asks for' },
+    rank: ['NotAssigned', 'PartiallyAssigned'],
+  },
+  {
     type: 'InsecureFrontendValidationMode',
     success: { status: 'False', reason: 'Secure', message: '' },
     rank: ['ConfigurationChanged'],
@@ -50,16 +57,21 @@ export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusCo
   const listeners = node.listeners.map(derive)
   const attached = node.sets.filter(isSetAccepted)
   const ofSets = attached.flatMap((set) => set.listeners).map(derive)
+  const requests = node.source.spec.addresses ?? []
+  const { assigned, unsatisfied } = assignAddresses(requests, binding ?? { addresses: [] })
+  const isAssigning = isAssigned(requests, binding)
   const problems = [
     ...node.problems,
+    ...(isAssigning ? findAddressProblems(requests, assigned, unsatisfied) : []),
     ...(binding?.problems ?? []),
-    ...findGatewayProblems(node.key, listeners, ofSets, binding),
+    ...findGatewayProblems(node.key, listeners, ofSets, isAssigning),
     ...findReferenceProblems(listeners),
     ...findFallback(node),
   ]
-  const conditions = buildConditions(gatewayRules, problems, generation, true)
+  const rules = gatewayRules.filter((rule) => rule.type !== 'AddressesAssigned' || isAssigning)
+  const conditions = buildConditions(rules, problems, generation, true)
   return {
-    addresses: binding?.addresses ?? [],
+    addresses: assigned.map(({ type, value, routability = '' }) => ({ type, value, routability })),
     conditions: mentionInvalidListeners(conditions, listeners),
     listeners,
     attachedListenerSets: attached.length,
@@ -71,7 +83,7 @@ function findGatewayProblems(
   key: NamespacedName,
   listeners: readonly ListenerStatus[],
   ofSets: readonly ListenerStatus[],
-  binding: GatewayBinding | undefined,
+  isAssigning: boolean,
 ): Problem[] {
   const problems: Problem[] = []
   if (![...listeners, ...ofSets].some((l) => isTrue(l, 'Accepted')))
@@ -82,7 +94,7 @@ function findGatewayProblems(
     problems.push({ on: 'Programmed', reason: 'Pending', message: unknown.message, unknown: true })
     return problems
   }
-  if (binding === undefined || binding.addresses.length === 0)
+  if (!isAssigning)
     problems.push({ on: 'Programmed', reason: 'AddressNotAssigned', message: 'no address has been assigned yet' })
   if (![...listeners, ...ofSets].some((l) => isTrue(l, 'Programmed'))) {
     const reason = programmed.every((c) => c.reason === 'Invalid') ? 'Invalid' : 'Pending'
@@ -98,6 +110,34 @@ function findGatewayProblems(
       })
   }
   return problems
+}
+
+/**
+ * Whether it is known which addresses there are: before those that are usual are there, the others of a Service
+ * (which come first) say nothing, unless somebody asks for one of them.
+ */
+function isAssigned(requests: readonly GatewaySpecAddress[], binding: GatewayBinding | undefined): boolean {
+  if (!binding || binding.addresses.length === 0) return false
+  if (requests.length > 0 && requests.every(({ routability }) => routability !== undefined)) return true
+  return assignAddresses([], binding).assigned.length > 0
+}
+
+/** An address that somebody asks for by its value, or by a routability, is not replaced by another one. */
+function findAddressProblems(
+  requests: readonly GatewaySpecAddress[],
+  assigned: readonly GatewayAddress[],
+  unsatisfied: readonly number[],
+): Problem[] {
+  const reason = assigned.length === 0 ? 'NotAssigned' : 'PartiallyAssigned'
+  return unsatisfied.flatMap((index): Problem[] => {
+    const { type, value = '', routability } = requests[index] ?? { type: '' }
+    const scope = routability ? ` of routability ${routability}` : ''
+    const message = `no ${type}${value && ` ${value}`}${scope} has been assigned`
+    const entry = { message, path: `spec.addresses[${index}]` }
+    const problem: Problem = { on: 'AddressesAssigned', reason, ...entry }
+    if (value !== '') return [problem, { on: 'Programmed', reason: 'AddressNotUsable', ...entry }]
+    return assigned.length === 0 ? [problem, { on: 'Programmed', reason: 'AddressNotAssigned', ...entry }] : [problem]
+  })
 }
 
 /** A summary of what stands on the listeners. */

@@ -31,6 +31,7 @@ export const testFleet: ProxyFleet = {
   ports: [80],
   listens: [{ port: 80, transport: 'TCP', protocol: 'http' }],
   requestedAddresses: [],
+  isInternal: false,
   labels: {},
   annotations: {},
   parameters: {},
