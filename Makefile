@@ -113,6 +113,10 @@ e2e-down: ## Take the cluster down
 conformance: ## The official conformance suite on the cluster of e2e-up (RUN=TestName,... PROFILES=GATEWAY-HTTP,...)
 	@e2e/with-cluster.sh node e2e/conformance/run.ts
 
+.PHONY: foreign-client
+foreign-client: deps build ## The xDS server against a client that shares nothing with it: grpc-go, go-control-plane (needs Go)
+	@node e2e/foreign-client/run.ts
+
 .PHONY: bench-cluster
 bench-cluster: e2e-up ## Print what the control plane costs in a cluster (ROUTES=5000 SECONDS=60)
 	@e2e/with-cluster.sh node e2e/scale/bench.ts

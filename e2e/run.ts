@@ -39,6 +39,7 @@ runTests('Chart', ['e2e/chart.e2e.test.ts'])
 runTests('Journeys', isSmoke ? ['e2e/journeys/first-gateway'] : ['e2e/journeys'])
 if (!isSmoke) runTests('Faults', ['e2e/faults', 'e2e/scale'])
 runConformance()
+if (!isSmoke) runForeignClient()
 console.log(`\n${summary.join('\n')}\n${failed ? 'FAILED' : 'Passed'} in ${seconds(began)} s`)
 process.exitCode = failed ? 1 : 0
 
@@ -73,6 +74,15 @@ function runConformance(): void {
   if (isSmoke) summary.push(`Conformance: ten tests ${status === 0 ? 'passed' : 'FAILED'} (${seconds(from)} s)`)
   else if (existsSync(report)) summary.push(formatSummary(parseReport(readFileSync(report, 'utf8'))))
   else summary.push('Conformance: no report')
+}
+
+/** Needs no cluster, but Go, and minutes the first time. */
+function runForeignClient(): void {
+  const from = performance.now()
+  const script = new URL('foreign-client/run.ts', import.meta.url).pathname
+  const { status } = spawnSync(process.execPath, [script], { stdio: 'inherit' })
+  failed ||= status !== 0
+  summary.push(`Foreign client: ${status === 0 ? 'passed' : 'FAILED'} (${seconds(from)} s)`)
 }
 
 function seconds(from: number): string {

@@ -29,7 +29,7 @@ gateway_api() {
 
 # The image without a container runtime: its name changes with its content.
 image() {
-  local layers=$state/gatewright-image content
+  local layers content
   make --no-print-directory -C "$project" build >/dev/null
   content=$(cd "$project" && {
     find dist envoy-bootstrap -type f -print0 | sort -z | xargs -0 sha256sum
@@ -37,7 +37,7 @@ image() {
   } | sha256sum | cut -c1-12)
   image_tag=dev-$content
   ctr images ls -q "name==gatewright.test/gatewright:$image_tag" | grep -q . && return
-  rm -rf "$layers"
+  layers=$(mktemp -d "$state/gatewright-image.XXXXXX")
   "$node_binary" "$project/scripts/image-files.ts" "$layers/app" >/dev/null
   python3 "$e2e/cluster/image.py" "$layers.tar" --name "gatewright.test/gatewright:$image_tag" \
     --layer "$cache/layers/base" --layer "$cache/layers/node" --layer "$layers" \

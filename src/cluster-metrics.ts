@@ -5,6 +5,7 @@ import type { KindStatus } from './providers/kubernetes/kind-reader.ts'
 import type { KubernetesProvider } from './providers/kubernetes/kubernetes-provider.ts'
 import type { LeaderElection } from './providers/kubernetes/leader-election.ts'
 import type { Provisioner } from './providers/kubernetes/provisioner.ts'
+import type { Reflector } from './providers/kubernetes/reflector.ts'
 import type { StatusWriter } from './providers/kubernetes/status-writer.ts'
 import type { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import type { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
@@ -20,6 +21,8 @@ export interface ClusterParts {
   readonly reviewer: TokenReviewer
   readonly certificate: XdsCertificate
   readonly peers: PeerAcks
+  /** What is read beside the kinds of the provider, by what it is read for. */
+  readonly watches: Readonly<Record<string, readonly Reflector[]>>
   readonly clock: Clock
 }
 
@@ -28,6 +31,7 @@ export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily
   const { writer, provisioner, applier, election, reviewer, certificate, peers } = parts
   return [
     ...createKindMetrics(parts),
+    createWatchMetric(parts),
     {
       name: 'gatewright_status_writes_total',
       type: 'counter',
@@ -88,6 +92,12 @@ export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily
           : []
       },
     },
+    singleMetric(
+      'counter',
+      'gatewright_certificate_failures_total',
+      'Attempts to read or write the authority of the xDS server that failed.',
+      () => certificate.counters.failures,
+    ),
     {
       name: 'gatewright_peers_replicas_count',
       type: 'gauge',
@@ -142,6 +152,25 @@ function createKindMetrics({ provider, clock }: ClusterParts): readonly MetricFa
       },
     ),
   ]
+}
+
+/** The worst of the reflectors that read one kind in several namespaces. */
+const severity = ['forbidden', 'failing', 'absent', 'loading', 'synced'] as const
+
+function createWatchMetric({ watches }: ClusterParts): MetricFamily {
+  return {
+    name: 'gatewright_kubernetes_watches_status',
+    type: 'gauge',
+    help: '1 for the state that the reading of other objects is in, by what they are read for.',
+    samples: () =>
+      Object.entries(watches).flatMap(([purpose, reflectors]) =>
+        [...new Set(reflectors.map(({ kind }) => kind))].flatMap((kind) => {
+          const found = new Set(reflectors.filter((r) => r.kind === kind).map((r) => r.state))
+          const worst = severity.find((state) => found.has(state))
+          return states.map((state) => ({ labels: { for: purpose, kind, state }, value: state === worst ? 1 : 0 }))
+        }),
+      ),
+  }
 }
 
 function labelled(

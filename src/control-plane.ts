@@ -10,6 +10,7 @@ import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { createGraph, type Graph } from './graph/graph.ts'
 import type { Problem } from './graph/problem.ts'
 import { createGatewayBindings } from './infrastructure/gateway-bindings.ts'
+import { createGatewayServices, type GatewayServices } from './infrastructure/gateway-services.ts'
 import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createSources, type WritableSources } from './sources.ts'
@@ -44,6 +45,8 @@ export interface ControlPlane {
   readonly fleets: Collection<NamespacedName, ProxyFleet>
   /** What the CRDs of the cluster say of themselves; filled by whoever reads them. */
   readonly bundle: Source<BundleKey, ApiBundle>
+  /** In a cluster, the Services that each of them is to have; absent where bindings are somebody else's. */
+  readonly services: GatewayServices | undefined
   /** What kept it from being made; filled by whoever makes it. */
   readonly infrastructureProblems: Source<NamespacedName, readonly Problem[]>
 }
@@ -95,7 +98,10 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
   return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }
 
-type Pipeline = Pick<ControlPlane, 'scheduler' | 'sources' | 'graph' | 'fleets' | 'bundle' | 'infrastructureProblems'> &
+type Pipeline = Pick<
+  ControlPlane,
+  'scheduler' | 'sources' | 'graph' | 'fleets' | 'services' | 'bundle' | 'infrastructureProblems'
+> &
   EnvoyTranslation
 
 function createPipeline(
@@ -112,12 +118,14 @@ function createPipeline(
     ...(options.allowsLocalBackends !== undefined && { allowsLocalBackends: options.allowsLocalBackends }),
   })
   const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
-  const bindings = listenAddress
-    ? createGatewayBindings(scheduler, fleets, sources.services, infrastructureProblems, { listenAddress })
-    : sources.bindings
+  const services = listenAddress ? createGatewayServices(scheduler, fleets, sources.services) : undefined
+  const bindings =
+    services && listenAddress
+      ? createGatewayBindings(scheduler, fleets, services, infrastructureProblems, { listenAddress })
+      : sources.bindings
   const graph = { ...attached, bindings }
   const resources = createEnvoyResources(scheduler, graph, { policy: tablePolicy, ...tableFormOptions })
-  return { scheduler, sources, graph, fleets, bundle, infrastructureProblems, ...resources }
+  return { scheduler, sources, graph, fleets, services, bundle, infrastructureProblems, ...resources }
 }
 
 function complete(

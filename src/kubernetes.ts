@@ -6,7 +6,7 @@ import { createCollectionMetrics } from './admin/collection-metrics.ts'
 import { createProcessMetrics } from './admin/process-metrics.ts'
 import { createAdminServer } from './admin/server.ts'
 import { createXdsMetrics } from './admin/xds-metrics.ts'
-import { systemClock } from './base/clock.ts'
+import { type Clock, systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { ClusterControlPlane } from './cli/serve.ts'
 import { createClusterMetrics } from './cluster-metrics.ts'
@@ -42,13 +42,19 @@ import { listProxyStatuses } from './xds/proxy-status.ts'
 
 export type ClusterOptions = Omit<OptionValues<typeof serveOptions>, 'help' | 'logLevel' | 'logFormat'> & {
   readonly logger: Logger
+  /** The system's unless given. */
+  readonly clock?: Clock
+  /** File with the token by which the other replicas know this one; where the chart has it mounted unless given. */
+  readonly replicaToken?: string
 }
 
 /** Names that the chart and the program agree on. */
 const lease = 'gatewright'
 const certificateSecret = 'gatewright-xds'
 const xdsPortName = 'grpc-xds'
-const replicaToken = '/var/run/secrets/gatewright/token'
+/** Milliseconds that the start and the end wait for an API server that does not answer, or refuses. */
+const patience = 5_000
+const mountedToken = '/var/run/secrets/gatewright/token'
 
 /**
  * Starts everything that serves a cluster. Every replica reads objects and serves proxies; the one that leads
@@ -56,8 +62,7 @@ const replicaToken = '/var/run/secrets/gatewright/token'
  * @throws when there is no way to the API server, or an address is in use
  */
 export async function startCluster(options: ClusterOptions): Promise<ClusterControlPlane> {
-  const { logger, xdsService, tokenAudience } = options
-  const clock = systemClock
+  const { logger, xdsService, tokenAudience, clock = systemClock, replicaToken = mountedToken } = options
   const { namespace, podName, identity } = await findOwnPlace(options)
   const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
   const xdsHost = `${xdsService}.${namespace}.svc`
@@ -84,11 +89,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
     allowsLocalBackends: options.allowLocalBackends,
   })
-  const { scheduler, fleets, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
+  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
-  let isSynced = false
+  let [isSynced, isListening, isStopped] = [false, false, false]
   const live = new LiveStatuses()
   const provider = new KubernetesProvider({
     client: api,
@@ -129,6 +134,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const applier = new KubernetesApplier({ client: api, owned, logger })
   const provisioner = new Provisioner({
     fleets,
+    ...(services && { plans: services.plans }),
     owned,
     applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
@@ -191,7 +197,13 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const admin = createAdminServer({
     address: options.adminAddress,
     hosts: [xdsService, xdsHost],
-    ready: () => ({ ready: isSynced, reasons: isSynced ? [] : ['the objects of the cluster are still being read'] }),
+    ready: () => {
+      const reasons = [
+        ...(isSynced ? [] : ['the objects of the cluster are still being read']),
+        ...(isListening ? [] : ['proxies cannot connect yet: the authority of the xDS server cannot be had']),
+      ]
+      return { ready: reasons.length === 0, reasons }
+    },
     metrics: [
       ...createProcessMetrics(),
       ...createCollectionMetrics(() => scheduler.statistics()),
@@ -205,6 +217,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
         reviewer,
         certificate,
         peers,
+        watches: {
+          definitions: [provider.definitions],
+          infrastructure: ownedWatch.reflectors,
+          draining: pods.reflectors,
+          replicas: [replicas.reflector],
+        },
         clock,
       }),
     ],
@@ -216,9 +234,18 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   provider.start()
   ownedWatch.start()
   pods.start()
-  await certificate.ready
-  await xds.listen(options.xdsAddress)
+  const listening = certificate.ready.then(async () => {
+    if (isStopped) return
+    await xds.listen(options.xdsAddress)
+    isListening = true
+  })
+  // Without the authority nobody can connect, but statuses are written all the same.
+  const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
+  const cancelWait = clock.after(patience, endWait)
+  await Promise.race([listening, waited]).finally(cancelWait)
+  listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
+    if (isStopped) return
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
@@ -230,6 +257,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
 
   return {
     async stop() {
+      isStopped = true
+      // An API server that does not answer holds us up no longer than this; the Lease runs out by itself then.
+      const cancelClose = clock.after(patience, () => api.close())
       writer.close()
       // Nothing is under way any more when the Lease is given back.
       await provisioner.stop()
@@ -239,6 +269,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       certificate.close()
       await xds.close()
       await admin.close()
+      cancelClose()
       api.close()
     },
   }
@@ -246,8 +277,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
 
 /** Who and where this replica is, from its options, its environment, and the service account of its pod. */
 async function findOwnPlace({ namespace, identity }: Pick<ClusterOptions, 'namespace' | 'identity'>) {
-  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   const podName = process.env['POD_NAME'] ?? hostname()
+  const mounted = await readFile('/var/run/secrets/kubernetes.io/serviceaccount/namespace', 'utf8').catch(() => '')
   return {
     namespace: namespace ?? process.env['POD_NAMESPACE'] ?? (mounted.trim() || 'gatewright-system'),
     podName,

@@ -7,6 +7,14 @@ import type { Logger } from './base/logger.ts'
 import type { RunView, Standalone } from './cli/run.ts'
 import { type ControlPlane, createServingControlPlane, type ServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy, type TablePolicy } from './envoy/table-form.ts'
+import type { GatewayBinding } from './graph/gateway-binding.ts'
+import {
+  type AddressRequest,
+  assignAddresses,
+  buildAddress,
+  describeAssignment,
+  explainImpossible,
+} from './infrastructure/address-request.ts'
 import { createSink } from './object-sink.ts'
 import { FileProvider } from './providers/file/file-provider.ts'
 import { type FileReport, formatProblem } from './providers/file/report.ts'
@@ -101,7 +109,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     },
     bind: (gateway, plan) => {
       scheduler.batch(() => {
-        if (plan) sources.bindings.set(gateway, toBinding(plan))
+        if (plan) sources.bindings.set(gateway, toBinding(plan, fleets.get(gateway)?.addresses ?? []))
         else {
           tokens.delete(gateway)
           sources.bindings.delete(gateway)
@@ -158,13 +166,19 @@ async function startAdmin(address: string, { scheduler, xds }: ServingControlPla
   }
 }
 
-function toBinding({ address, bound, problems }: AddressPlan) {
+/** The machine has one address for a Gateway, and nothing that is reachable from a cluster only. */
+function toBinding({ address, bound, problems }: AddressPlan, requests: readonly AddressRequest[]): GatewayBinding {
+  const only = { ...buildAddress(address), routability: '', holder: address, forAny: 'default' } as const
+  const assigned = assignAddresses(requests, [only])
+  const explain = (request: AddressRequest) =>
+    explainImpossible(request) ?? `on this machine the Gateway has the one address ${address}: ask for no other`
   const portOf = (map: ReadonlyMap<number, unknown>) =>
     Object.fromEntries([...map].map(([port, value]) => [String(port), value]))
   return {
     listenAddress: address,
     ports: portOf(bound) as Record<string, number>,
-    addresses: [{ type: 'IPAddress', value: address }],
+    addresses: [only].map(({ type, value }) => ({ type, value })),
+    assignment: requests.length === 0 ? { assigned: 1, missing: [] } : describeAssignment(requests, assigned, explain),
     portProblems: portOf(problems) as Record<string, string>,
   }
 }

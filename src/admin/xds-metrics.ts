@@ -19,6 +19,12 @@ export function createXdsMetrics(counters: XdsCounters): readonly MetricFamily[]
     ),
     singleMetric(
       'counter',
+      'gatewright_xds_authentication_failures_total',
+      'Streams that were sent away because it could not be found out who they are.',
+      () => counters.authenticationFailures,
+    ),
+    singleMetric(
+      'counter',
       'gatewright_xds_streams_cut_total',
       'Streams that were cut because the proxy stopped reading.',
       () => counters.streamsCut,

@@ -63,11 +63,11 @@ describe('a port of a Gateway', () => {
 
   it('is programmed when Envoy has accepted the listener and the tables of all that serve', () => {
     want('1')
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the listener'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
     say(listenerVerdict, { ackedVersion: '1' })
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the routes'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
     say(tableVerdict('port-443/a.test'), { ackedVersion: 'x' })
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the routes'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
     say(tableVerdict('port-443/b.test'), { ackedVersion: 'y' })
     expect(state()).toEqual(['programmed', ''])
   })
@@ -82,7 +82,7 @@ describe('a port of a Gateway', () => {
     say(listenerVerdict, { ackedVersion: '1' })
     say(tableVerdict('port-443/a.test'), { ackedVersion: 'x' })
     say(`${typeUrls.scopedRoute}\n${gateway}\n${names[0]}`, { ackedVersion: 'y' })
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the routes'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
     say(`${typeUrls.scopedRoute}\n${gateway}\n${names[1]}`, { ackedVersion: 'y' })
     expect(state()).toEqual(['programmed', ''])
   })
@@ -94,7 +94,7 @@ describe('a port of a Gateway', () => {
     say(tableVerdict('port-443/b.test'), { ackedVersion: 'y', rejected: { version: 'z', message: 'bad' } })
     expect(state()).toEqual(['programmed', ''])
     want('2')
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the listener'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
   })
 
   it('tells why Envoy refused it, until there is another version', () => {
@@ -102,6 +102,6 @@ describe('a port of a Gateway', () => {
     say(listenerVerdict, { rejected: { version: '1', message: 'cannot bind' } })
     expect(state()).toEqual(['rejected', 'Envoy refused the listener: cannot bind'])
     want('2')
-    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the listener'])
+    expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
   })
 })

@@ -42,7 +42,9 @@ export function createProgramming(
     const verdict = reads.get(verdicts, ackKey(typeUrls.listener, gateway, name))
     if (verdict?.rejected?.version === wanted.version)
       return result('rejected', `Envoy refused the listener: ${verdict.rejected.message}`)
-    if (verdict?.ackedVersion !== wanted.version) return result('pending', 'waiting for Envoy to accept the listener')
+    // The same words as for the routes, which follow within moments: a status in between would help nobody.
+    if (verdict?.ackedVersion !== wanted.version)
+      return result('pending', 'waiting for Envoy to accept the configuration')
     // A listener starts when its tables are there; which version of them does not matter for that.
     const keysOf = (table: string): string[] => {
       const scopes = reads.lookup(scopesByTable, resourceKey(gateway, table))
@@ -56,7 +58,7 @@ export function createProgramming(
         hasTable(l) &&
         keysOf(tableName(l)).some((key) => reads.get(verdicts, key)?.ackedVersion === undefined),
     )
-    return missing ? result('pending', 'waiting for Envoy to accept the routes') : result('programmed', '')
+    return missing ? result('pending', 'waiting for Envoy to accept the configuration') : result('programmed', '')
   })
 }
 

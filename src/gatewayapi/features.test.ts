@@ -23,6 +23,16 @@ test('earlier CRDs know some features by other names', () => {
   expect(experimental).toContain('HTTPRouteRetry')
 })
 
+test('earlier CRDs have no field for the routability of addresses, and standard ones have none', () => {
+  const names = ['GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster']
+  expect(supportedFeatureNames({ channel: 'experimental', minor: 7 })).toEqual(expect.arrayContaining(names))
+  for (const api of [
+    { channel: 'experimental', minor: 6 },
+    { channel: 'standard', minor: 7 },
+  ] as const)
+    for (const name of names) expect(supportedFeatureNames(api)).not.toContain(name)
+})
+
 test('what the CRDs say of themselves is read, and a version from the future is told from one that is known', () => {
   expect(parseInstalledApi('v1.7.0', 'standard')).toEqual({ channel: 'standard', minor: 7 })
   expect(parseInstalledApi('v1.0.0-rc.1', 'experimental')).toEqual({ channel: 'experimental', minor: 0 })

@@ -115,6 +115,9 @@ const formerNames: ReadonlyMap<string, { readonly name: string; readonly channel
   ['HTTPRouteRetryCodes', { name: 'HTTPRouteRetry', channel: 'experimental' }],
 ])
 
+/** Those whose fields came with 1.7; earlier suites do not know them. */
+const newNames: ReadonlySet<string> = new Set(['GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster'])
+
 /**
  * The names for GatewayClass.status.supportedFeatures, sorted as the field wants them: what we have and what the
  * installed CRDs have fields for.
@@ -122,7 +125,7 @@ const formerNames: ReadonlyMap<string, { readonly name: string; readonly channel
 export function supportedFeatureNames({ channel, minor }: InstalledApi): string[] {
   const isThere = (needed: Feature['channel']) => needed === 'standard' || channel === 'experimental'
   return features
-    .filter((feature) => feature.claimed)
+    .filter((feature) => feature.claimed && (minor >= 7 || !newNames.has(feature.name)))
     .map((feature) => (minor < 7 && formerNames.get(feature.name)) || feature)
     .filter((feature) => isThere(feature.channel))
     .map((feature) => feature.name)

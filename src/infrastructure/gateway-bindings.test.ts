@@ -8,6 +8,7 @@ import type { Problem } from '../graph/problem.ts'
 import { keyOf, parseObjects } from '../testing/builders.ts'
 import { testFleet } from '../testing/pod-envoy.ts'
 import { createGatewayBindings } from './gateway-bindings.ts'
+import { createGatewayServices } from './gateway-services.ts'
 import { gatewayUidLabel } from './labels.ts'
 import type { ProxyFleet } from './proxy-fleet.ts'
 
@@ -22,7 +23,8 @@ beforeEach(() => {
   fleets = scheduler.source('ProxyFleet')
   services = scheduler.source('Service')
   problems = scheduler.source('InfrastructureProblem')
-  bindings = createGatewayBindings(scheduler, fleets, services, problems, { listenAddress: '::' })
+  const made = createGatewayServices(scheduler, fleets, services)
+  bindings = createGatewayBindings(scheduler, fleets, made, problems, { listenAddress: '::' })
 })
 
 const setFleet = (fleet: ProxyFleet) => scheduler.batch(() => fleets.set(fleet.key, fleet))

@@ -57,11 +57,15 @@ export interface RenderContext {
   readonly trustBundle: string
 }
 
-/** The head of an object of a Gateway, with which the garbage collector deletes it when the Gateway goes. */
+/**
+ * The head of an object of a Gateway, with which the garbage collector deletes it when the Gateway goes.
+ * @param objectName where there is more than one of its kind
+ */
 export function renderHead(
-  { fleet }: RenderContext,
+  { fleet }: Pick<RenderContext, 'fleet'>,
   kind: InfrastructureKind,
   annotations: Readonly<Record<string, string>> = {},
+  objectName: string = infrastructureName(fleet),
 ): Pick<Manifest, 'apiVersion' | 'kind' | 'metadata'> {
   const { group, version } = infrastructureResources[kind]
   const { namespace, name } = splitNamespacedName(fleet.key)
@@ -70,7 +74,7 @@ export function renderHead(
     apiVersion: group === '' ? version : `${group}/${version}`,
     kind,
     metadata: {
-      name: infrastructureName(fleet),
+      name: objectName,
       namespace,
       labels: objectLabels(fleet),
       ...(Object.keys(all).length > 0 && { annotations: all }),

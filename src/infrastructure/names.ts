@@ -5,6 +5,7 @@ import type { ProxyFleet } from './proxy-fleet.ts'
 /** Of labels and of the names of Services. */
 const longest = 63
 const hashLength = 12
+const purposeLength = 8
 
 /**
  * The name of everything that exists for a Gateway: "<gateway>-<class>" (GEP-1762), where that is a name
@@ -18,6 +19,16 @@ export function infrastructureName({ key, className }: Pick<ProxyFleet, 'key' | 
   const plain = whole.replace(/[^-a-z0-9]/g, '-')
   const begun = /^[a-z]/.test(plain) ? plain : `gw-${plain}`
   return shorten(begun, `${name}/${className}`)
+}
+
+/**
+ * The name of a further Service of a Gateway.
+ * @param purpose what it is for; equal names are for equal purposes
+ */
+export function addressServiceName(fleet: Pick<ProxyFleet, 'key' | 'className'>, purpose: string): string {
+  const name = infrastructureName(fleet)
+  const kept = name.slice(0, longest - purposeLength - 1).replace(/-+$/, '')
+  return `${kept}-${hash('sha256', `${name} ${purpose}`, 'hex').slice(0, purposeLength)}`
 }
 
 /** A name as the value of a label, which may be shorter than the name. */

@@ -2,6 +2,7 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { type GatewayNode, listListeners } from '../graph/gateway.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyParameters } from '../graph/proxy-parameters.ts'
+import { type AddressRequest, listAddressRequests } from './address-request.ts'
 
 /** One way into a Gateway, however many listeners share it. */
 export interface FleetPort {
@@ -24,10 +25,8 @@ export interface ProxyFleet {
   readonly ports: readonly number[]
   /** The same with what is spoken there: a number may stand twice, for TCP and for UDP. */
   readonly listens: readonly FleetPort[]
-  /** IP addresses from outside of the cluster that spec.addresses asks for. */
-  readonly requestedAddresses: readonly string[]
-  /** spec.addresses asks for nothing but addresses inside the cluster. */
-  readonly isInternal: boolean
+  /** What spec.addresses asks for. */
+  readonly addresses: readonly AddressRequest[]
   /** From spec.infrastructure, for everything that is created. */
   readonly labels: Readonly<Record<string, string>>
   readonly annotations: Readonly<Record<string, string>>
@@ -45,11 +44,6 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
   const listens = listListens(listListeners(gateway).filter((l) => l.verdict !== 'rejected'))
   const isHeld = listens.length === 0 || gateway.problems.some((p) => p.on === 'Accepted')
   const { metadata, spec } = gateway.source
-  const requests = spec.addresses ?? []
-  const requestedAddresses = requests.flatMap(({ type, value = '', routability }) =>
-    // Without a value, any address will do.
-    type === 'IPAddress' && value !== '' && routability !== 'Cluster' ? [value] : [],
-  )
   return {
     key: gateway.key,
     uid: metadata.uid ?? '',
@@ -57,8 +51,7 @@ export function deriveProxyFleet(gateway: GatewayNode): ProxyFleet {
     className: spec.gatewayClassName,
     ports: [...new Set(listens.map((l) => l.port))],
     listens,
-    requestedAddresses,
-    isInternal: requests.length > 0 && requests.every(({ routability }) => routability === 'Cluster'),
+    addresses: listAddressRequests(spec.addresses),
     labels: spec.infrastructure?.labels ?? {},
     annotations: spec.infrastructure?.annotations ?? {},
     parameters: gateway.parameters,

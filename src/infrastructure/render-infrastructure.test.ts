@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { testFleet, testOptions } from '../testing/pod-envoy.ts'
+import { listAddressRequests } from './address-request.ts'
 import { gatewayClassNameLabel, gatewayNameLabel, gatewayUidLabel } from './labels.ts'
 import type { InfrastructureKind, Manifest } from './manifest.ts'
 import type { ProxyFleet } from './proxy-fleet.ts'
@@ -17,6 +18,8 @@ function render(more: Partial<ProxyFleet> = {}, bundle = trustBundle): Readonly<
   })
   return Object.fromEntries(manifests.map((m) => [m.kind, m])) as Record<InfrastructureKind, Manifest>
 }
+
+const ask = (...values: string[]) => listAddressRequests(values.map((value) => ({ type: 'IPAddress', value })))
 
 const specOf = (manifest: Manifest) => manifest['spec'] as Record<string, unknown>
 const podOf = (manifest: Manifest) =>
@@ -247,7 +250,7 @@ describe('the Deployment', () => {
   test('has the same pods when listeners or trusted certificates change', () => {
     const { Deployment } = render()
     expect(render({ ports: [80, 443], listens: [] }).Deployment).toEqual(Deployment)
-    expect(render({ requestedAddresses: ['192.0.2.1'] }).Deployment).toEqual(Deployment)
+    expect(render({ addresses: ask('192.0.2.1') }).Deployment).toEqual(Deployment)
     expect(render({}, 'another').Deployment).toEqual(Deployment)
     expect(render({}, 'another').ConfigMap).not.toEqual(render().ConfigMap)
   })
@@ -333,21 +336,31 @@ describe('the Service', () => {
     for (const name of names) expect(name).toMatch(/^(?=.{1,15}$)[a-z]([-a-z0-9]*[a-z0-9])?$/)
   })
 
-  test('has no load balancer for a Gateway that is reached from inside the cluster only', () => {
-    expect(specOf(render({ isInternal: true }).Service)['type']).toBe('ClusterIP')
-    const parameters = { serviceType: 'NodePort' } as const
-    expect(specOf(render({ isInternal: true, parameters }).Service)['type']).toBe('NodePort')
+  test('asks for the address that the Gateway asks for', () => {
+    const addresses = ask('192.0.2.1')
+    expect(specOf(render({ addresses }).Service)['loadBalancerIP']).toBe('192.0.2.1')
+    const parameters = { serviceType: 'ClusterIP' } as const
+    expect(specOf(render({ addresses, parameters }).Service)).not.toHaveProperty('loadBalancerIP')
   })
 
-  test('asks for the first address that the Gateway asks for', () => {
-    expect(specOf(render({ requestedAddresses: ['192.0.2.1'] }).Service)['loadBalancerIP']).toBe('192.0.2.1')
-    // It has room for one, and an address that nobody asked for would be worse.
-    const several = { requestedAddresses: ['192.0.2.1', '192.0.2.2'] }
-    expect(specOf(render(several).Service)['loadBalancerIP']).toBe('192.0.2.1')
-    const parameters = { serviceType: 'ClusterIP' } as const
-    expect(specOf(render({ requestedAddresses: ['192.0.2.1'], parameters }).Service)).not.toHaveProperty(
-      'loadBalancerIP',
-    )
+  test('is followed by one for each further address, for that address alone', () => {
+    const listServices = (addresses: ProxyFleet['addresses'], parameters = {}) =>
+      renderInfrastructure({ fleet: { ...testFleet, addresses, parameters }, options: testOptions, trustBundle })
+        .filter(({ kind }) => kind === 'Service')
+        .map((manifest) => ({ labels: manifest.metadata.labels, ...specOf(manifest) }))
+    const [first, second, third] = listServices(ask('192.0.2.1', '192.0.2.2', '2001:db8::1'))
+    const { ipFamilyPolicy, loadBalancerIP, ...rest } = first as Record<string, unknown>
+    expect({ ipFamilyPolicy, loadBalancerIP }).toEqual({
+      ipFamilyPolicy: 'PreferDualStack',
+      loadBalancerIP: '192.0.2.1',
+    })
+    const alone = { ...rest, ipFamilyPolicy: 'SingleStack' }
+    expect(second).toEqual({ ...alone, ipFamilies: ['IPv4'], loadBalancerIP: '192.0.2.2' })
+    expect(third).toEqual({ ...alone, ipFamilies: ['IPv6'], loadBalancerIP: '2001:db8::1' })
+    expect(listServices(ask('10.96.0.7'), { serviceType: 'NodePort' })).toEqual([
+      { ...rest, type: 'NodePort', ipFamilyPolicy: 'PreferDualStack' },
+      { ...alone, type: 'ClusterIP', ipFamilies: ['IPv4'], clusterIP: '10.96.0.7' },
+    ])
   })
 
   test('has a type and annotations of its own where the parameters say so', () => {

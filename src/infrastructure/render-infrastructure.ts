@@ -3,16 +3,21 @@ import { renderDeployment } from './deployment.ts'
 import { renderHorizontalPodAutoscaler } from './horizontal-pod-autoscaler.ts'
 import type { Manifest, RenderContext } from './manifest.ts'
 import { renderPodDisruptionBudget } from './pod-disruption-budget.ts'
-import { renderService } from './service.ts'
+import { renderServices } from './service.ts'
 import { renderServiceAccount } from './service-account.ts'
+import { planServices, type ServicePlan } from './service-plan.ts'
 
 /**
  * Everything that has to exist for a Gateway, in the order in which it is created: the address, which takes
  * others the longest, first, and pods after what they mount.
+ * @param services those that it is to have; unless given, as if it had none yet
  */
-export function renderInfrastructure(context: RenderContext): readonly Manifest[] {
+export function renderInfrastructure(
+  context: RenderContext,
+  services: readonly ServicePlan[] = planServices(context.fleet, []),
+): readonly Manifest[] {
   const manifests = [
-    renderService(context),
+    ...renderServices(context, services),
     renderServiceAccount(context),
     renderConfigMap(context),
     renderDeployment(context),

@@ -1,34 +1,50 @@
+import { isIP } from 'node:net'
 import { selectorLabels } from './labels.ts'
 import { type Manifest, type RenderContext, renderHead } from './manifest.ts'
 import { planPorts } from './port-plan.ts'
+import type { ServicePlan } from './service-plan.ts'
 
 /**
- * The way to the proxies of a Gateway. Fields that are not here belong to whoever sets them: nodePort,
- * clusterIP, loadBalancerClass, externalTrafficPolicy and others.
+ * The ways to the proxies of a Gateway, the one of the name of everything else first. Fields that are not here
+ * belong to whoever sets them: nodePort, clusterIP, loadBalancerClass, externalTrafficPolicy and others.
  */
-export function renderService(context: RenderContext): Manifest {
+export function renderServices(context: RenderContext, plans: readonly ServicePlan[]): readonly Manifest[] {
+  return plans.map((plan, position) => renderService(context, plan, position === 0))
+}
+
+function renderService(context: RenderContext, plan: ServicePlan, isPrimary: boolean): Manifest {
   const { fleet } = context
-  const { serviceType = fleet.isInternal ? 'ClusterIP' : 'LoadBalancer', serviceAnnotations } = fleet.parameters ?? {}
-  const plan = planPorts(fleet.ports)
-  const [requested] = fleet.requestedAddresses
+  const ports = planPorts(fleet.ports)
   return {
-    ...renderHead(context, 'Service', serviceAnnotations),
+    ...renderHead(context, 'Service', fleet.parameters?.serviceAnnotations, plan.name),
     spec: {
-      type: serviceType,
+      type: plan.type,
       selector: selectorLabels(fleet),
-      ipFamilyPolicy: 'PreferDualStack',
-      // Deprecated, because its meaning differs between load balancers, and the only way to ask for an address
-      // that most of them have. It holds one: the binding tells whoever asks for more.
-      ...(serviceType === 'LoadBalancer' && requested !== undefined && { loadBalancerIP: requested }),
+      ...(isPrimary ? { ipFamilyPolicy: 'PreferDualStack' } : renderFamily(plan)),
+      ...renderAddress(plan),
       ports: fleet.listens.map(({ port, transport, protocol }) => ({
         // No appProtocol: some clouds take it for an order to check the health of "/", which is nobody's route.
         name: portName(protocol, transport, port),
         port,
         protocol: transport,
-        targetPort: plan.get(port),
+        targetPort: ports.get(port),
       })),
     },
   }
+}
+
+/** A Service for one address has no second one, of the other family, that nobody has asked for. */
+function renderFamily({ address = '' }: ServicePlan): object {
+  const family = isIP(address)
+  return { ipFamilyPolicy: 'SingleStack', ...(family !== 0 && { ipFamilies: [`IPv${family}`] }) }
+}
+
+function renderAddress({ type, address }: ServicePlan): object {
+  if (address === undefined) return {}
+  // Deprecated, because its meaning differs between load balancers, and the only way to ask for an address that
+  // most of them have.
+  if (type === 'LoadBalancer') return { loadBalancerIP: address }
+  return { clusterIP: address }
 }
 
 /** At most 15 characters, and unique because of the number and the transport. */

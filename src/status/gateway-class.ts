@@ -1,4 +1,4 @@
-import { ownApi, parseInstalledApi, supportedFeatureNames } from '../gatewayapi/features.ts'
+import { type InstalledApi, ownApi, parseInstalledApi, supportedFeatureNames } from '../gatewayapi/features.ts'
 import type { GatewayClassNode } from '../graph/gateway-class.ts'
 import type { Problem } from '../graph/problem.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
@@ -31,19 +31,23 @@ export interface ApiBundle {
 }
 
 /** @param bundle undefined: there is no cluster, and our own schemas count */
+export function readInstalledApi(bundle: ApiBundle | undefined): InstalledApi {
+  if (bundle === undefined) return ownApi
+  const installed = bundle.version === undefined ? undefined : parseInstalledApi(bundle.version, bundle.channel)
+  // Of a version that nobody can read the standard fields are there for sure.
+  return installed ?? { channel: 'standard', minor: ownApi.minor }
+}
+
 export function deriveGatewayClassStatus(node: GatewayClassNode, bundle: ApiBundle | undefined): GatewayClassStatus {
-  const installed = bundle?.version === undefined ? undefined : parseInstalledApi(bundle.version, bundle.channel)
   const problems: Problem[] = []
-  if (bundle?.version !== undefined && installed === undefined)
+  if (bundle?.version !== undefined && parseInstalledApi(bundle.version, bundle.channel) === undefined)
     problems.push({
       on: 'SupportedVersion',
       reason: 'UnsupportedVersion',
       message: `The CRDs of the Gateway API are of version ${bundle.version}: what is known of v1.0 to v1.${ownApi.minor} is served. Install one of these, or a Gatewright that knows it`,
     })
-  // Of a version that nobody can read the standard fields are there for sure.
-  const api = installed ?? (bundle === undefined ? ownApi : ({ channel: 'standard', minor: ownApi.minor } as const))
   return {
     conditions: buildConditions(rules, [...node.problems, ...problems], node.source.metadata.generation ?? 0, false),
-    supportedFeatures: supportedFeatureNames(api).map((name) => ({ name })),
+    supportedFeatures: supportedFeatureNames(readInstalledApi(bundle)).map((name) => ({ name })),
   }
 }

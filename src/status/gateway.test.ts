@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import {
   findCondition,
   GraphFixture,
@@ -10,7 +9,6 @@ import {
   tlsSecretYaml,
 } from '../testing/builders.ts'
 import { type IssuedCertificate, issueCertificate } from '../testing/certificates.ts'
-import type { GatewayStatus } from './gateway.ts'
 
 const web = '[{name: web, port: 80, protocol: HTTP}]'
 const edge = (listeners: string, options = {}) => gatewayClassYaml + gatewayYaml('shop/edge', listeners, options)
@@ -28,7 +26,6 @@ describe('Programmed', () => {
       'Accepted=True Accepted',
       'Programmed=True Programmed',
       'ResolvedRefs=True ResolvedRefs',
-      'AddressesAssigned=True AddressesAssigned',
     ])
     expect(summarize(fixture.listenerStatus('shop/edge/web').conditions)).toEqual([
       ...all,
@@ -132,6 +129,89 @@ describe('Programmed', () => {
   })
 })
 
+describe('AddressesAssigned', () => {
+  const address = { type: 'IPAddress', value: '192.0.2.1' }
+  const gone = { path: 'spec.addresses[0]', message: 'nobody has 203.0.113.7', isStatic: true }
+  const any = { path: 'spec.addresses[1]', message: 'no address yet', isStatic: false }
+  const conditions = (binding: Parameters<GraphFixture['bind']>[1]) =>
+    new GraphFixture(edge(web))
+      .bind('shop/edge', binding)
+      .program('shop/edge', 80, 'programmed')
+      .gatewayStatus('shop/edge').conditions
+  const told = (binding: Parameters<GraphFixture['bind']>[1]) =>
+    conditions(binding)
+      .filter(({ type }) => type === 'Programmed' || type === 'AddressesAssigned')
+      .map(({ type, status, reason, message }) => `${type}=${status} ${reason}: ${message}`)
+  const programmed = 'Programmed=True Programmed: Envoy has accepted the current configuration'
+
+  test('is left out before anybody has seen to the addresses', () => {
+    expect(told({})).toEqual([programmed])
+  })
+
+  test('is True when all that were asked for are there', () => {
+    expect(told({ assignment: { assigned: 1, missing: [] } })).toEqual([
+      programmed,
+      'AddressesAssigned=True AddressesAssigned: The Gateway has all of its addresses',
+    ])
+  })
+
+  test('names those that are missing; a certain one keeps the Gateway from being programmed, any one does not', () => {
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [gone] } })).toEqual([
+      'Programmed=False AddressNotUsable: spec.addresses[0]: nobody has 203.0.113.7',
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [any] } })).toEqual([
+      programmed,
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[1]: no address yet',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 1, missing: [gone, any] } })[1]).toBe(
+      'AddressesAssigned=False PartiallyAssigned: spec.addresses[0]: nobody has 203.0.113.7; spec.addresses[1]: no address yet',
+    )
+  })
+
+  test('says that there is none, and so does Programmed', () => {
+    expect(told({ addresses: [], assignment: { assigned: 0, missing: [gone] } })).toEqual([
+      'Programmed=False AddressNotAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+      'AddressesAssigned=False NotAssigned: spec.addresses[0]: nobody has 203.0.113.7',
+    ])
+    const missing = [{ message: 'no address has been assigned yet', isStatic: false }]
+    expect(told({ addresses: [], assignment: { assigned: 0, missing } })).toEqual([
+      'Programmed=False AddressNotAssigned: no address has been assigned yet',
+      'AddressesAssigned=False NotAssigned: no address has been assigned yet',
+    ])
+  })
+
+  test('does not count addresses of an earlier spec, at which the Gateway still serves', () => {
+    expect(told({ addresses: [address], assignment: { assigned: 0, missing: [any] } })).toEqual([
+      programmed,
+      'AddressesAssigned=False NotAssigned: spec.addresses[1]: no address yet',
+    ])
+    expect(told({ addresses: [address], assignment: { assigned: 0, missing: [gone] } })[0]).toContain(
+      'AddressNotUsable',
+    )
+  })
+})
+
+describe('routability of an address', () => {
+  const addresses = [{ type: 'IPAddress', value: '10.96.0.7', routability: 'Cluster' }]
+  const told = (version?: string, channel?: string) => {
+    const fixture = new GraphFixture(edge(web)).bind('shop/edge', { addresses })
+    if (version !== undefined) fixture.scheduler.batch(() => fixture.bundle.set('installed', { version, channel }))
+    return fixture.gatewayStatus('shop/edge').addresses
+  }
+
+  test('is told where the CRD has the field, and only there', () => {
+    expect(told()).toEqual(addresses)
+    expect(told('v1.7.0', 'experimental')).toEqual(addresses)
+    for (const [version, channel] of [
+      ['v1.7.0', 'standard'],
+      ['v1.6.1', 'experimental'],
+      ['v1.9.0', 'experimental'],
+    ] as const)
+      expect(told(version, channel)).toEqual([{ type: 'IPAddress', value: '10.96.0.7' }])
+  })
+})
+
 describe('a port that cannot be bound', () => {
   test('makes its listener PortUnavailable, with the reason', () => {
     const two = '[{name: web, port: 80, protocol: HTTP}, {name: alt, port: 8080, protocol: HTTP}]'
@@ -149,7 +229,6 @@ describe('a port that cannot be bound', () => {
       'Accepted=True ListenersNotValid',
       'Programmed=True Programmed',
       'ResolvedRefs=True ResolvedRefs',
-      'AddressesAssigned=True AddressesAssigned',
     ])
   })
 })
@@ -161,7 +240,6 @@ describe('bad listeners', () => {
       'Accepted=False ListenersNotValid',
       'Programmed=False Invalid',
       'ResolvedRefs=True ResolvedRefs',
-      'AddressesAssigned=True AddressesAssigned',
     ])
     const listener = fixture.listenerStatus('shop/edge/raw')
     expect(summarize(listener.conditions)).toEqual([
@@ -234,7 +312,6 @@ describe('references of a listener', () => {
       'Accepted=True Accepted',
       'Programmed=False Invalid',
       'ResolvedRefs=False ListenersNotResolved',
-      'AddressesAssigned=True AddressesAssigned',
     ])
   })
 
@@ -321,81 +398,4 @@ test('every condition carries the generation that it was made from', () => {
   expect(generations()).toEqual(new Set([3]))
   fixture.apply(gatewayYaml('shop/edge', web, { generation: 4 }))
   expect(generations()).toEqual(new Set([4]))
-})
-
-describe('spec.addresses', () => {
-  const addresses: GatewayBinding['addresses'] = [
-    { type: 'IPAddress', value: '192.0.2.1', routability: '' },
-    { type: 'IPAddress', value: '10.0.0.7', routability: 'Cluster' },
-  ]
-  const gateway = (requests: string, bound = addresses) => {
-    const yaml = gatewayClassYaml + gatewayYaml('shop/edge', web, { spec: `  addresses: [${requests}]` })
-    return new GraphFixture(yaml)
-      .bind('shop/edge', { addresses: bound })
-      .program('shop/edge', 80, 'programmed')
-      .gatewayStatus('shop/edge')
-  }
-  const about = (status: GatewayStatus) =>
-    summarize(status.conditions).filter((text) => /^(?:Accepted|Programmed|AddressesAssigned)/.test(text))
-  const good = ['Accepted=True Accepted', 'Programmed=True Programmed', 'AddressesAssigned=True AddressesAssigned']
-
-  test('without any are those that are usual, each with its routability', () => {
-    const status = gateway('')
-    expect(status.addresses).toEqual([{ type: 'IPAddress', value: '192.0.2.1', routability: '' }])
-    expect(about(status)).toEqual(good)
-  })
-
-  test('that are there are the addresses of the Gateway, and no others', () => {
-    const status = gateway('{routability: Cluster}, {value: 192.0.2.1}')
-    expect(status.addresses.map((a) => `${a.value} ${a.routability}`)).toEqual(['10.0.0.7 Cluster', '192.0.2.1 '])
-    expect(about(status)).toEqual(good)
-  })
-
-  test('of which one cannot be had by its value: the Gateway has the others, and is not programmed', () => {
-    const status = gateway('{value: 192.0.2.1}, {value: 192.0.2.9}')
-    expect(status.addresses).toHaveLength(1)
-    expect(about(status)).toEqual([
-      'Accepted=True Accepted',
-      'Programmed=False AddressNotUsable',
-      'AddressesAssigned=False PartiallyAssigned',
-    ])
-    expect(findCondition(status.conditions, 'AddressesAssigned').message).toBe(
-      'spec.addresses[1]: no IPAddress 192.0.2.9 has been assigned',
-    )
-  })
-
-  test('of which one is of an unknown routability: the others serve', () => {
-    const status = gateway('{routability: ""}, {routability: testing.x-k8s.io/sentinel}')
-    expect(status.addresses).toHaveLength(1)
-    expect(about(status)).toEqual([
-      'Accepted=True Accepted',
-      'Programmed=True Programmed',
-      'AddressesAssigned=False PartiallyAssigned',
-    ])
-  })
-
-  test('none of which is there leave the Gateway without an address', () => {
-    const status = gateway('{routability: testing.x-k8s.io/sentinel}')
-    expect(status.addresses).toEqual([])
-    expect(about(status)).toEqual([
-      'Accepted=True Accepted',
-      'Programmed=False AddressNotAssigned',
-      'AddressesAssigned=False NotAssigned',
-    ])
-    expect(about(gateway('{value: 192.0.2.9}'))).toEqual([
-      'Accepted=True Accepted',
-      'Programmed=False AddressNotUsable',
-      'AddressesAssigned=False NotAssigned',
-    ])
-  })
-
-  test('are waited for while the load balancer has none, unless they are inside the cluster', () => {
-    const inside = addresses.slice(1)
-    for (const requests of ['', '{value: 192.0.2.1}', '{}'])
-      expect(about(gateway(requests, inside)), requests).toEqual([
-        'Accepted=True Accepted',
-        'Programmed=False AddressNotAssigned',
-      ])
-    expect(about(gateway('{routability: Cluster}', inside))).toEqual(good)
-  })
 })

@@ -1,9 +1,8 @@
+import { type InstalledApi, ownApi } from '../gatewayapi/features.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import type { GatewaySpecAddress } from '../gatewayapi/objects/gateway.ts'
-import { assignAddresses } from '../graph/address-assignment.ts'
 import { allowsInsecureFallback } from '../graph/client-validation.ts'
 import type { GatewayNode } from '../graph/gateway.ts'
-import type { GatewayAddress, GatewayBinding } from '../graph/gateway-binding.ts'
+import type { GatewayAddress, GatewayBinding, MissingAddress } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { Problem } from '../graph/problem.ts'
 import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
@@ -11,6 +10,7 @@ import { deriveListenerStatus, isTrue, type ListenerStatus, type ListenerStatusC
 import { isSetAccepted } from './listener-set.ts'
 
 export interface GatewayStatus {
+  /** With `routability`, be it empty, where the CRD has the field. */
   readonly addresses: readonly GatewayAddress[]
   readonly conditions: readonly Condition[]
   readonly listeners: readonly ListenerStatus[]
@@ -35,11 +35,6 @@ const gatewayRules: readonly ConditionRule[] = [
     rank: ['RefNotPermitted', 'InvalidClientCertificateRef', 'ListenersNotResolved'],
   },
   {
-    type: 'AddressesAssigned',
-    success: { status: 'True', reason: 'AddressesAssigned', message: 'The Gateway has all addresses that it asks for' },
-    rank: ['NotAssigned', 'PartiallyAssigned'],
-  },
-  {
     type: 'InsecureFrontendValidationMode',
     success: { status: 'False', reason: 'Secure', message: '' },
     rank: ['ConfigurationChanged'],
@@ -47,8 +42,22 @@ const gatewayRules: readonly ConditionRule[] = [
   },
 ]
 
-/** Everything that is known of a Gateway: what its author must mend, and how far its proxies have come. */
-export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusContext): GatewayStatus {
+/** Left out before anybody has seen to the addresses (GEP-5093). */
+const addressesRule: ConditionRule = {
+  type: 'AddressesAssigned',
+  success: { status: 'True', reason: 'AddressesAssigned', message: 'The Gateway has all of its addresses' },
+  rank: ['PartiallyAssigned', 'NotAssigned'],
+}
+
+/**
+ * Everything that is known of a Gateway: what its author must mend, and how far its proxies have come.
+ * @param installed what the CRDs have fields for
+ */
+export function deriveGatewayStatus(
+  node: GatewayNode,
+  context: ListenerStatusContext,
+  installed: InstalledApi = ownApi,
+): GatewayStatus {
   const generation = node.source.metadata.generation ?? 0
   const binding = context.reads.get(context.graph.bindings, node.key)
   const isAccepted = !node.problems.some((p) => p.on === 'Accepted')
@@ -57,21 +66,17 @@ export function deriveGatewayStatus(node: GatewayNode, context: ListenerStatusCo
   const listeners = node.listeners.map(derive)
   const attached = node.sets.filter(isSetAccepted)
   const ofSets = attached.flatMap((set) => set.listeners).map(derive)
-  const requests = node.source.spec.addresses ?? []
-  const { assigned, unsatisfied } = assignAddresses(requests, binding ?? { addresses: [] })
-  const isAssigning = isAssigned(requests, binding)
   const problems = [
     ...node.problems,
-    ...(isAssigning ? findAddressProblems(requests, assigned, unsatisfied) : []),
     ...(binding?.problems ?? []),
-    ...findGatewayProblems(node.key, listeners, ofSets, isAssigning),
+    ...findGatewayProblems(node.key, listeners, ofSets, binding),
     ...findReferenceProblems(listeners),
     ...findFallback(node),
   ]
-  const rules = gatewayRules.filter((rule) => rule.type !== 'AddressesAssigned' || isAssigning)
+  const rules = binding?.assignment ? [...gatewayRules, addressesRule] : gatewayRules
   const conditions = buildConditions(rules, problems, generation, true)
   return {
-    addresses: assigned.map(({ type, value, routability = '' }) => ({ type, value, routability })),
+    addresses: listAddresses(binding, installed),
     conditions: mentionInvalidListeners(conditions, listeners),
     listeners,
     attachedListenerSets: attached.length,
@@ -83,7 +88,7 @@ function findGatewayProblems(
   key: NamespacedName,
   listeners: readonly ListenerStatus[],
   ofSets: readonly ListenerStatus[],
-  isAssigning: boolean,
+  binding: GatewayBinding | undefined,
 ): Problem[] {
   const problems: Problem[] = []
   if (![...listeners, ...ofSets].some((l) => isTrue(l, 'Accepted')))
@@ -91,11 +96,11 @@ function findGatewayProblems(
   const programmed = listeners.flatMap((l) => l.conditions.filter((c) => c.type === 'Programmed'))
   const unknown = programmed.find((c) => c.status === 'Unknown')
   if (unknown) {
+    problems.push(...findAddressProblems(binding).filter(({ on }) => on === addressesRule.type))
     problems.push({ on: 'Programmed', reason: 'Pending', message: unknown.message, unknown: true })
     return problems
   }
-  if (!isAssigning)
-    problems.push({ on: 'Programmed', reason: 'AddressNotAssigned', message: 'no address has been assigned yet' })
+  problems.push(...findAddressProblems(binding))
   if (![...listeners, ...ofSets].some((l) => isTrue(l, 'Programmed'))) {
     const reason = programmed.every((c) => c.reason === 'Invalid') ? 'Invalid' : 'Pending'
     const told = [...new Set(programmed.map((c) => c.message))].join('; ')
@@ -113,31 +118,39 @@ function findGatewayProblems(
 }
 
 /**
- * Whether it is known which addresses there are: before those that are usual are there, the others of a Service
- * (which come first) say nothing, unless somebody asks for one of them.
+ * A Gateway that has some of its addresses serves there. It is programmed unless it was to have a certain address
+ * that it has not.
  */
-function isAssigned(requests: readonly GatewaySpecAddress[], binding: GatewayBinding | undefined): boolean {
-  if (!binding || binding.addresses.length === 0) return false
-  if (requests.length > 0 && requests.every(({ routability }) => routability !== undefined)) return true
-  return assignAddresses([], binding).assigned.length > 0
+function findAddressProblems(binding: GatewayBinding | undefined): Problem[] {
+  const { addresses = [], assignment } = binding ?? {}
+  const none = { on: 'Programmed', reason: 'AddressNotAssigned', message: 'no address has been assigned yet' }
+  if (assignment === undefined) return addresses.length === 0 ? [none] : []
+  const { assigned, missing } = assignment
+  const reason = assigned === 0 ? 'NotAssigned' : 'PartiallyAssigned'
+  const problems: Problem[] = missing.map((address) => toProblem(address, addressesRule.type, reason))
+  // Addresses of an earlier spec serve until others do.
+  const isIdle = assigned === 0 && addresses.length === 0
+  for (const address of missing) {
+    if (isIdle) problems.push(toProblem(address, none.on, none.reason))
+    else if (address.isStatic) problems.push(toProblem(address, 'Programmed', 'AddressNotUsable'))
+  }
+  return problems
 }
 
-/** An address that somebody asks for by its value, or by a routability, is not replaced by another one. */
-function findAddressProblems(
-  requests: readonly GatewaySpecAddress[],
-  assigned: readonly GatewayAddress[],
-  unsatisfied: readonly number[],
-): Problem[] {
-  const reason = assigned.length === 0 ? 'NotAssigned' : 'PartiallyAssigned'
-  return unsatisfied.flatMap((index): Problem[] => {
-    const { type, value = '', routability } = requests[index] ?? { type: '' }
-    const scope = routability ? ` of routability ${routability}` : ''
-    const message = `no ${type}${value && ` ${value}`}${scope} has been assigned`
-    const entry = { message, path: `spec.addresses[${index}]` }
-    const problem: Problem = { on: 'AddressesAssigned', reason, ...entry }
-    if (value !== '') return [problem, { on: 'Programmed', reason: 'AddressNotUsable', ...entry }]
-    return assigned.length === 0 ? [problem, { on: 'Programmed', reason: 'AddressNotAssigned', ...entry }] : [problem]
-  })
+function toProblem({ message, path }: MissingAddress, on: string, reason: string): Problem {
+  return { on, reason, message, ...(path !== undefined && { path }) }
+}
+
+function listAddresses(
+  binding: GatewayBinding | undefined,
+  { channel, minor }: InstalledApi,
+): readonly GatewayAddress[] {
+  const hasField = channel === 'experimental' && minor >= 7
+  return (binding?.addresses ?? []).map(({ type, value, routability = '' }) => ({
+    type,
+    value,
+    ...(hasField && { routability }),
+  }))
 }
 
 /** A summary of what stands on the listeners. */

@@ -7,7 +7,7 @@ import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveBackendTLSPolicyStatus, type PolicyStatus } from './backend-tls-policy.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
-import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus } from './gateway-class.ts'
+import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus, readInstalledApi } from './gateway-class.ts'
 import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
 import { findShadowing } from './stream-route.ts'
@@ -58,7 +58,7 @@ export function createStatuses(
       deriveListenerSetStatus(node, { reads, graph, programming }),
     ),
     gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
-      deriveGatewayStatus(node, { reads, graph, programming }),
+      deriveGatewayStatus(node, { reads, graph, programming }, readInstalledApi(reads.get(bundle, 'installed'))),
     ),
     backendTLSPolicies: scheduler.derive('BackendTLSPolicyStatus', graph.backendTLSPolicies, (node, reads) =>
       deriveBackendTLSPolicyStatus(

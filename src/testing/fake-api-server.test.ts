@@ -122,6 +122,24 @@ test('Faults hit the requests they are meant for, and all requests are counted',
   expect(server.requests.count({ verb: 'list', resource: 'httproutes' })).toBe(3)
 })
 
+test('A right that is missing is refused by its name, and applying what is not there needs the right to create it', async () => {
+  const body = { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: {} }
+  const apply = () => ask('PATCH', `${services}/s?fieldManager=us`, body, 'application/apply-patch+yaml')
+  const giveBack = server.rights.remove({ verbs: ['create'], resource: 'services' })
+  const refused = await apply()
+  expect([refused.status, refused.body['message']]).toEqual([
+    403,
+    expect.stringContaining('cannot create resource "services" in API group "" in the namespace "shop"'),
+  ])
+  giveBack()
+  expect((await apply()).status).toBe(201)
+  server.rights.remove({ verbs: ['create'], resource: 'services' })
+  expect((await apply()).status).toBe(200)
+  server.rights.remove({ verbs: ['list', 'watch'], resource: 'services', namespace: 'shop' })
+  expect((await ask('GET', services)).status).toBe(403)
+  expect((await ask('GET', '/api/v1/services')).status).toBe(200)
+})
+
 test('A kind goes with its definition', async () => {
   server.put(routeOf('a'))
   const before = await ask('GET', '/apis/gateway.networking.k8s.io/v1')

@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../base/clock.ts'
 import { FakeApi, type FakeApiOptions } from './fake-api.ts'
 import type { FakeConnection } from './fake-api-connection.ts'
 
-export interface FakeApiServerOptions extends Omit<FakeApiOptions, 'clock'> {
+export interface FakeApiServerOptions extends FakeApiOptions {
   /** How long a second of the server takes, in seconds: 0.01 lets time-outs pass a hundred times as fast. */
   readonly timeScale?: number
 }
@@ -36,8 +36,8 @@ export class FakeApiServer extends FakeApi {
     })
   }
 
-  static async start({ timeScale = 1, ...options }: FakeApiServerOptions = {}): Promise<FakeApiServer> {
-    const server = new FakeApiServer({ ...options, clock: scaleClock(systemClock, timeScale) })
+  static async start({ timeScale = 1, clock = systemClock, ...options }: FakeApiServerOptions = {}) {
+    const server = new FakeApiServer({ ...options, clock: scaleClock(clock, timeScale) })
     await server.listen(0)
     return server
   }

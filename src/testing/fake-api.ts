@@ -11,6 +11,7 @@ import {
   type WatchFault,
 } from './fake-api-faults.ts'
 import { type FakeResource, listFakeResources } from './fake-api-resources.ts'
+import { FakeRights } from './fake-api-rights.ts'
 import { parseFieldSelector, parseLabelSelector } from './fake-api-selector.ts'
 import { FakeApiStore, type FakeObject, type FakeTable, keyOf } from './fake-api-store.ts'
 import { FakeWatch } from './fake-api-watch.ts'
@@ -41,6 +42,7 @@ export type FakeHook = (request: FakeRequest) => FakeAnswer | undefined
 export class FakeApi {
   readonly faults = new FakeFaults()
   readonly requests = new FakeRequests()
+  readonly rights = new FakeRights()
   readonly store: FakeApiStore
   readonly #writes: FakeApiWrites
   readonly #watches = new Set<FakeWatch>()
@@ -161,7 +163,8 @@ export class FakeApi {
     connection: FakeConnection,
   ): void {
     const { pathname, searchParams } = url
-    const hooked = this.#hooks.map((hook) => hook(request)).find((answer) => answer !== undefined)
+    const forbidden = target && this.#authorize(request, target, attributes)
+    const hooked = forbidden ?? this.#hooks.map((hook) => hook(request)).find((answer) => answer !== undefined)
     if (hooked) send(connection, hooked)
     else if (!target)
       send(
@@ -173,6 +176,15 @@ export class FakeApi {
       )
     else if (attributes.verb === 'watch') this.#watch(request, searchParams, target, attributes, connection)
     else send(connection, this.#answer(request, searchParams, target, attributes))
+  }
+
+  #authorize(request: FakeRequest, { table, namespace, name }: Target, attributes: FakeAttributes) {
+    const { group } = table.resource
+    const refusal = this.rights.check(attributes, group)
+    // Whoever applies what is not there creates it.
+    const creates =
+      request.contentType.startsWith('application/apply-patch') && !table.objects.has(`${namespace}/${name}`)
+    return refusal ?? (creates ? this.rights.check({ ...attributes, verb: 'create' }, group) : undefined)
   }
 
   #answer(request: FakeRequest, query: URLSearchParams, target: Target, { verb }: FakeAttributes): FakeAnswer {

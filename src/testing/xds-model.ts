@@ -1,6 +1,7 @@
-import { type EnvoyResource, typeUrls } from '../xds/resource.ts'
 import type { Variant } from '../xds/stream-context.ts'
 import type { FakeProxy, SeenResponse, TypeName, XdsBed } from './xds-bed.ts'
+import { entriesOf, isBadText, refersTo, textOf } from './xds-model-text.ts'
+import { parseTable } from './xds-table.ts'
 
 /*
  * The reference model: a proxy that behaves as stock Envoy was measured to behave, and that knows what a
@@ -17,11 +18,6 @@ function check(condition: boolean, sentence: string): void {
 interface Held {
   readonly text: string
   readonly version: string
-}
-
-/** Texts: tables `v7 c1,c2`, listeners `v1 t1`, anything `bad…` is refused. */
-export function refersTo(text: string): readonly string[] {
-  return (text.split(' ')[1] ?? '').split(',').filter((name) => name !== '')
 }
 
 export interface ModelOptions {
@@ -245,7 +241,7 @@ export class ModelProxy {
     const { random, loadable, refusedAlone } = this.#options
     this.#nonces.set(type, response.nonce)
     if (type === 'route') for (const name of response.names) this.#unackedTables.delete(name)
-    const bad = response.names.filter((name) => response.texts[name]?.startsWith('bad'))
+    const bad = response.names.filter((name) => isBadText(response.texts[name]))
     for (const name of [...response.names, ...response.removed]) this.#unanswered.get(type)?.delete(name)
     if (bad.length === 0) {
       for (const name of response.names) loadable.add(`${type} ${name} ${response.texts[name]}`)
@@ -298,7 +294,7 @@ export class ModelProxy {
     for (const name of response.names) {
       const text = response.texts[name] as string
       const isWanted = wildcardTypes.includes(type) || this.#isExtensionWildcard || this.#names(type).has(name)
-      if (isPartial && text.startsWith('bad')) {
+      if (isPartial && isBadText(text)) {
         this.#lost.add(`${type} ${name}`)
         continue
       }
@@ -362,7 +358,7 @@ export class ModelProxy {
 
   #isLoadable(type: TypeName, name: string): boolean {
     const text = textOf(this.#bed, type, name)
-    return text !== undefined && !text.startsWith('bad')
+    return text !== undefined && !isBadText(text)
   }
 
   #remove(type: TypeName, name: string): void {
@@ -453,15 +449,16 @@ export class ModelProxy {
         check(held.size === 0, `a drained proxy still has ${[...held.keys()].join()}`)
         continue
       }
-      const hasBad = [...entriesOf(this.#bed, type).values()].some((text) => text.startsWith('bad'))
+      const hasBad = [...entriesOf(this.#bed, type).values()].some(isBadText)
       // After a reconnection, a full set with a culprit that nobody names and nobody has accepted leaves all as it was.
       if (this.#isSearching && (hasBad || this.#isBadSomewhere()) && this.#fullSet(type)) continue
       for (const [name, text] of entriesOf(this.#bed, type)) {
         const isWanted = wildcardTypes.includes(type) || this.#names(type).has(name)
         if (!isWanted) continue
         const has = held.get(name)?.text
-        if (text.startsWith('bad')) {
-          check(has === undefined || !has.startsWith('bad'), `${type} ${name} is bad and held`)
+        if (isBadText(text)) {
+          check(!isBadText(has), `${type} ${name} is bad and held`)
+          if (type === 'route' && has !== undefined) checkParts(name, text, has)
         } else check(has === text, `${type} ${name} should be "${text}" and is "${has}"`)
       }
       for (const name of held.keys()) {
@@ -472,7 +469,7 @@ export class ModelProxy {
       }
       if (this.#options.variant === 'delta') {
         // What a refusal keeps alive is there already, and its bytes may be gone.
-        const isBad = (name: string): boolean => textOf(this.#bed, type, name)?.startsWith('bad') === true
+        const isBad = (name: string): boolean => isBadText(textOf(this.#bed, type, name))
         const isKept = (name: string): boolean => held.has(name) && (this.#isBadSomewhere() || isBad(name))
         const open = [...(this.#unanswered.get(type) ?? [])].filter((name) => !isKept(name))
         check(open.length === 0, `D2: ${type} ${open.join()} was asked for and never answered`)
@@ -490,26 +487,15 @@ export class ModelProxy {
 
   /** A refused table lives on in its old form, and with it what it uses. */
   #isBadSomewhere(): boolean {
-    return (['listener', 'route'] as const).some((type) =>
-      [...entriesOf(this.#bed, type).values()].some((t) => t.startsWith('bad')),
-    )
+    return (['listener', 'route'] as const).some((type) => [...entriesOf(this.#bed, type).values()].some(isBadText))
   }
 }
 
-function textOfResource(resource: EnvoyResource): string {
-  const text = Buffer.from(resource.bytes).toString()
-  return text.slice(text.indexOf('=') + 1)
-}
-
-export function entriesOf(bed: XdsBed, type: TypeName): Map<string, string> {
-  const found = new Map<string, string>()
-  for (const [, resource] of bed.collections[type].entries()) {
-    if (resource.scope === 'a' && resource.typeUrl === typeUrls[type])
-      found.set(resource.name, textOfResource(resource))
+/** Only what is bad in a table may be behind or out of order. */
+function checkParts(table: string, wanted: string, held: string): void {
+  const heldParts = parseTable(held)
+  for (const [part, text] of Object.entries(parseTable(wanted))) {
+    const isAsItShould = isBadText(text) ? !isBadText(heldParts[part]) : heldParts[part] === text
+    check(isAsItShould, `part ${part} of table ${table} should be "${text}" and is "${heldParts[part]}"`)
   }
-  return found
-}
-
-export function textOf(bed: XdsBed, type: TypeName, name: string): string | undefined {
-  return entriesOf(bed, type).get(name)
 }

@@ -50,6 +50,7 @@ export class XdsCore {
   #statesDueAt = 0
   #cancelStates: (() => void) | undefined
   #closed = false
+  #cannotAuthenticate = false
 
   constructor(options: XdsServerOptions, acks: Source<string, ResourceAck>, streams: Source<string, StreamState>) {
     const { clock } = options
@@ -101,9 +102,15 @@ export class XdsCore {
     try {
       identity = await authenticator.authenticate(caller.peer)
     } catch (error) {
-      logger.error('A proxy could not be authenticated', { peer: caller.address, error: String(error) })
+      this.counters.authenticationFailures++
+      const fields = { peer: caller.address, error: String(error) }
+      // Every proxy comes back about every second for as long as it lasts.
+      if (this.#cannotAuthenticate) logger.debug('A proxy could still not be authenticated', fields)
+      else logger.warn('A proxy could not be authenticated, and is told to try again', fields)
+      this.#cannotAuthenticate = true
       return { refused: 'try again', isTemporary: true }
     }
+    this.#cannotAuthenticate = false
     if (!identity.allowed) {
       this.counters.streamsRefused++
       logger.warn('A proxy was refused', { peer: caller.address, reason: identity.reason })

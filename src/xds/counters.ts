@@ -5,6 +5,8 @@ export class XdsCounters {
   streamsOpened = 0
   /** Streams that were refused for want of a credential. */
   streamsRefused = 0
+  /** Streams of whom it could not be found out who they are. */
+  authenticationFailures = 0
   /** Streams that were cut because the proxy stopped reading. */
   streamsCut = 0
   readonly responses = new Map<string, number>()

@@ -43,7 +43,8 @@ export class Departures {
       const subscription = this.#context.subscriptions.get(typeUrl)
       if (subscription === undefined) continue
       for (const name of names) {
-        if (this.#context.retirement.has(typeUrl, name)) continue
+        // Under way already: it waits here as well, or it has waited and is about to be sent.
+        if (this.#context.retirement.has(typeUrl, name) || subscription.removals.has(name)) continue
         isWaiting ??= this.#barrier().size > 0
         if (subscription.overdue.delete(name) && !isWaiting) subscription.removals.add(name)
         else late.set(typeUrl, (late.get(typeUrl) ?? new Set()).add(name))

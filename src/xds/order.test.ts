@@ -256,6 +256,19 @@ test('endpoints and secrets are removed after their cluster, and only if they ar
   expect(seen(proxy.takeAll())).toEqual(['endpoint -b'])
 })
 
+test('a linger that ends for the view and for the stream at once removes once', async () => {
+  const bed = new XdsBed({ linger: 30_000, drainTime: 0 })
+  bed.put(...cluster('a'), ...cluster('b'))
+  const proxy = await connectSettled(bed, 'sotw')
+  bed.change([], gone('a'))
+  proxy.takeAll()
+  // Both timers fire before anything that was deferred runs.
+  bed.clock.advance(30_000)
+  expect(seen(proxy.takeAll())).toEqual(['cluster b'])
+  bed.advance(100_000)
+  expect(proxy.takeAll()).toEqual([])
+})
+
 test('nothing is ever added in the message that removes', async () => {
   const bed = new XdsBed({ linger: 1_000, drainTime: 0 })
   bed.put(...cluster('a'), makeResource('route', 'r'))

@@ -1,10 +1,12 @@
 import { expect, test } from 'vitest'
 import { makeResource, type TypeName, XdsBed } from '../testing/xds-bed.ts'
-import { entriesOf, ModelProxy, refersTo, Violation } from '../testing/xds-model.ts'
+import { ModelProxy, Violation } from '../testing/xds-model.ts'
+import { entriesOf, refersTo, textOf } from '../testing/xds-model-text.ts'
+import { makeTable, parseTable } from '../testing/xds-table.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /** Of each test. A long run: `XDS_FUZZ_STEPS=1000000 npx vitest run --project unit src/xds/protocol`. */
-const totalSteps = Number(process.env['XDS_FUZZ_STEPS'] ?? 10_000)
+const totalSteps = Number(process.env['XDS_FUZZ_STEPS'] ?? 50_000)
 const firstSeed = Number(process.env['XDS_FUZZ_SEED'] ?? 1)
 const stepsPerSeed = 300
 
@@ -35,7 +37,7 @@ class World {
     for (const type of ['cluster', 'endpoint', 'route', 'listener', 'extension', 'secret'] as const) {
       for (const name of ['c0', 't0', 'l0', 'x0', 's0']) this.put([makeResource(type, name, 'foreign', { scope: 'b' })])
     }
-    this.put([makeResource('listener', 'l0', 'v0 t0'), makeResource('route', 't0', 'v0 ')])
+    this.put([makeResource('listener', 'l0', 'v0 t0'), makeTable('t0', { a: 'v0', b: 'v0' })])
     this.trace.length = 0
   }
 
@@ -91,8 +93,7 @@ class World {
   #retarget(table: string, isBad: boolean, to?: readonly string[]): void {
     const all = Array.from({ length: 8 }, (_, i) => `c${i}`)
     const uses = to ?? all.filter(() => this.random() < 0.25)
-    const text = `${isBad ? 'bad' : ''}${this.text()} ${uses.join()}`
-    const put = [makeResource('route', table, text)]
+    const put = [this.#table(table, uses, isBad)]
     const present = entriesOf(this.bed, 'cluster')
     for (const cluster of uses) {
       if (present.has(cluster)) continue
@@ -111,6 +112,21 @@ class World {
     )
   }
 
+  /** Its clusters spread over its parts; a part may stay as it is, or be the one that is refused. */
+  #table(name: string, uses: readonly string[], isBad: boolean): EnvoyResource {
+    const before = parseTable(textOf(this.bed, 'route', name) ?? '')
+    const parts: Record<string, string> = {}
+    const bad = isBad ? this.pick(['a', 'b', 'c']) : undefined
+    for (const [i, part] of ['a', 'b', 'c'].entries()) {
+      const clusters = uses.filter((_, use) => use % 3 === i)
+      const old = before[part]
+      const isSame = old !== undefined && refersTo(`:${old}`).join() === clusters.join()
+      if (part !== bad && isSame && this.random() < 0.5) parts[part] = old
+      else parts[part] = [`${part === bad ? 'bad' : ''}${this.text()}`, ...clusters].join('>')
+    }
+    return makeTable(name, parts)
+  }
+
   #toggleListener(): void {
     const index = Math.floor(this.random() * 3)
     const listeners = entriesOf(this.bed, 'listener')
@@ -118,7 +134,7 @@ class World {
     if (!listeners.has(listener)) {
       this.put([
         makeResource('listener', listener, `${this.text()} ${table}`),
-        makeResource('route', table, `${this.text()} `),
+        makeTable(table, { a: this.text(), b: this.text() }),
       ])
     } else if (this.random() < 0.4) {
       this.put([makeResource('listener', listener, `${this.text()} ${table}`)])

@@ -96,6 +96,19 @@ test('S4: a request with a stale nonce gets no response', async () => {
   expect(names(proxy.take())).toEqual([['r2']])
 })
 
+test('S6: what was asked for with a stale nonce and is no longer wanted is not answered', async () => {
+  const bed = new XdsBed()
+  bed.put(makeResource('endpoint', 'one'), makeResource('endpoint', 'two'))
+  const proxy = await bed.connect('sotw')
+  proxy.sotw('endpoint', { resourceNames: ['one'] })
+  const [first] = proxy.take()
+  proxy.sotw('endpoint', { resourceNames: ['one', 'two', 'missing'], responseNonce: 'stale' })
+  expect(proxy.take()).toEqual([])
+  const fresh = { versionInfo: first?.version ?? '', responseNonce: first?.nonce ?? '' }
+  proxy.sotw('endpoint', { resourceNames: ['one'], ...fresh })
+  expect(proxy.take()).toEqual([])
+})
+
 test('S4: a stale answer is still an answer to what it names', async () => {
   const bed = new XdsBed()
   bed.put(makeResource('cluster', 'c'))

@@ -95,7 +95,8 @@ export class AdsStream {
       this.#changed()
       return undefined
     }
-    for (const name of subscription.late) added.push(name)
+    // What it asked for and no longer wants is not answered.
+    for (const name of subscription.late) if (subscription.asksFor(name)) added.push(name)
     subscription.late.clear()
     this.#answerSotw(subscription, request, added, isFirst)
     if (isFirst) this.#takeLeftover(subscription)

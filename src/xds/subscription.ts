@@ -93,6 +93,11 @@ export class Subscription {
     return collection !== undefined && this.collections.has(collection)
   }
 
+  /** Whether this very word is among what the client asks for: a name, a collection, or `*`. */
+  asksFor(asked: string): boolean {
+    return asked === '*' ? this.wildcard : this.names.has(asked) || this.collections.has(asked)
+  }
+
   /** The names in the view that the client wants. */
   *selected(view: StreamView): IterableIterator<string> {
     if (this.wildcard) {

@@ -69,7 +69,14 @@ export class KubernetesApplier implements Applier {
       if (this.#isSettled(manifest, wanted, known)) return this.#count('unchanged')
     }
     // The watch does not show what is not ours, and may be late with what is.
-    const live = await this.#read(manifest)
+    let live: LiveObject | undefined
+    try {
+      live = await this.#read(manifest)
+    } catch (error) {
+      // Without the right to look, whatever else the Gateway needs is made all the same.
+      if (isHttp(error, 403)) return this.#refuse(manifest, (error as ApiError).message)
+      throw error
+    }
     if (live && !isOwn(live, manifest)) return this.#judgeForeign(manifest, live)
     if (live?.isDeleting) return { state: 'deleting' }
     if (live && onlyCreate) return { state: 'kept' }

@@ -63,7 +63,7 @@ const bundleDefinition = `gatewayclasses.${gatewayGroup}`
  */
 export class Discovery {
   readonly #options: DiscoveryOptions
-  readonly #definitions: Reflector
+  readonly definitions: Reflector
   /** By "group/version": plural names that can be listed and watched. */
   readonly #known = new Map<string, ReadonlySet<string>>()
   #served: ServedKinds | undefined
@@ -79,7 +79,7 @@ export class Discovery {
   constructor(options: DiscoveryOptions) {
     const { client, clock, logger, random } = options
     this.#options = options
-    this.#definitions = new Reflector({
+    this.definitions = new Reflector({
       client,
       clock,
       logger,
@@ -103,13 +103,13 @@ export class Discovery {
 
   start(): void {
     this.#running ??= this.#run()
-    this.#definitions.start()
+    this.definitions.start()
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#wake.abort()
-    await Promise.all([this.#definitions.stop(), this.#running])
+    await Promise.all([this.definitions.stop(), this.#running])
   }
 
   /** Something hints at a change: looks soon, and again for some seconds. */
@@ -135,7 +135,7 @@ export class Discovery {
     let pause = Number.POSITIVE_INFINITY
     if (wanted.every((groupVersion) => this.#known.has(groupVersion))) {
       pause = this.#settle()
-      if (this.#definitions.state !== 'synced') await this.#readBundle()
+      if (this.definitions.state !== 'synced') await this.#readBundle()
     }
     const { random = Math.random } = this.#options
     return Math.min(pause, this.#failures > 0 ? chooseBackoff(this.#failures, timing.failed, random) : this.#nextLook())
@@ -143,7 +143,7 @@ export class Discovery {
 
   #nextLook(): number {
     if (this.#eager > 0) return timing.eager[timing.eager.length - this.#eager--] ?? 0
-    return this.#definitions.state === 'synced' ? timing.watched : timing.unwatched
+    return this.definitions.state === 'synced' ? timing.watched : timing.unwatched
   }
 
   /** Takes over what is known now. @returns when to look again at the latest, in milliseconds */
@@ -210,7 +210,7 @@ export class Discovery {
     const group = name.slice(name.indexOf('.') + 1)
     if (!this.#options.kinds.some((kind) => kinds[kind].group === group)) return
     if (name === bundleDefinition && definition !== undefined) this.#setBundle(definition)
-    if (this.#definitions.state !== 'loading') this.refresh()
+    if (this.definitions.state !== 'loading') this.refresh()
   }
 
   /** Without the right to list CRDs there may be one to get them. */

@@ -126,6 +126,34 @@ describe('A call', () => {
   })
 })
 
+test('A call that is given up while the credential is still being read fails, and nothing else does', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown) => void unhandled.push(reason)
+  process.on('unhandledRejection', note)
+  const current = async () => {
+    await sleep(50)
+    return { server: server.url, headers: {}, tls: {} }
+  }
+  const late = new HttpApiClient({ access: { current, invalidate() {} } })
+  const controller = new AbortController()
+  setTimeout(() => controller.abort(), 10)
+  const given = failure(late.call({ method: 'GET', path: services, signal: controller.signal }))
+  const timed = failure(late.call({ method: 'GET', path: services, timeout: 10 }))
+  expect([(await given).code, (await timed).code]).toEqual(['aborted', 'timeout'])
+  process.off('unhandledRejection', note)
+  expect(unhandled).toEqual([])
+  late.close()
+})
+
+test('A client that is closed asks nobody any more', async () => {
+  const closed = new HttpApiClient({
+    access: { current: async () => ({ server: server.url, headers: {}, tls: {} }), invalidate() {} },
+  })
+  closed.close()
+  expect((await failure(closed.call({ method: 'GET', path: services }))).code).toBe('aborted')
+  expect([server.requests.count(), server.connections]).toEqual([0, 0])
+})
+
 describe('A watch', () => {
   function watch(
     onLine: (line: Buffer) => void,

@@ -59,6 +59,7 @@ export class HttpApiClient implements ApiClient {
   readonly #clock: Clock
   readonly #connections: ConnectionPool
   readonly #open = new Set<Finish>()
+  #isClosed = false
 
   constructor(options: HttpApiClientOptions) {
     this.#options = options
@@ -99,8 +100,9 @@ export class HttpApiClient implements ApiClient {
     })
   }
 
-  /** Ends whatever is under way, with `aborted`. */
+  /** Ends whatever is under way, with `aborted`, and whatever is begun later. */
   close(): void {
+    this.#isClosed = true
     for (const finish of [...this.#open]) finish(new ApiError('aborted', 'the client is closed'))
     this.#connections.close()
   }
@@ -116,6 +118,8 @@ export class HttpApiClient implements ApiClient {
     receive: (response: IncomingMessage, finish: Finish, stirred: () => void) => void,
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
+    // It may fail while the credential is still being read, when nobody waits for it yet: that ended the process.
+    promise.catch(() => {})
     const { signal } = outgoing
     let request: ClientRequest | undefined
     let isDone = false
@@ -138,6 +142,7 @@ export class HttpApiClient implements ApiClient {
     signal?.addEventListener('abort', onAbort)
     this.#open.add(finish)
     if (signal?.aborted) onAbort()
+    if (this.#isClosed) finish(new ApiError('aborted', 'the client is closed'))
 
     try {
       const access = await this.#options.access.current()

@@ -8,6 +8,7 @@ import type { ApiClient, ApiResource } from './api-client.ts'
 import { ChangeBatch } from './change-batch.ts'
 import { Discovery, type GatewayApiBundle, type ServedKinds } from './discovery.ts'
 import { KindReader, type KindStatus, type ReaderTarget } from './kind-reader.ts'
+import type { Reflector } from './reflector.ts'
 import type { StatusSink } from './status-sink.ts'
 
 export interface KubernetesProviderOptions {
@@ -114,6 +115,11 @@ export class KubernetesProvider {
   /** Where a kind is served now; undefined: nowhere, or it is none of ours. For whoever writes. */
   resourceOf(kind: string): ApiResource | undefined {
     return this.#readers.get(kind as KindName)?.resource
+  }
+
+  /** Reads the CustomResourceDefinitions. */
+  get definitions(): Reflector {
+    return this.#discovery.definitions
   }
 
   status(): ProviderStatus {

@@ -35,7 +35,7 @@ export class OwnedObjectsWatch {
           client,
           clock,
           logger,
-          kind,
+          kind: `${kind} of a Gateway`,
           namespace,
           resource: infrastructureResources[kind],
           selector: { labelSelector: gatewayUidLabel },

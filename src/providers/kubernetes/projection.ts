@@ -30,6 +30,7 @@ const serviceFields = [
   'clusterIPs',
   'externalName',
   'externalIPs',
+  'loadBalancerIP',
   'publishNotReadyAddresses',
   'trafficDistribution',
 ]
@@ -42,7 +43,7 @@ const certificateKeys = ['tls.crt', 'tls.key', authorityKey]
 const projections: { readonly [K in KindName]?: Projection } = {
   Namespace: { metadata: [], content: () => ({}) },
   Service: {
-    metadata: [],
+    metadata: ['deletionTimestamp'],
     labels: isOwnLabel,
     content: ({ spec }) => ({
       spec: mapField(pick(spec, serviceFields), 'ports', (port) => pick(port, servicePortFields)),

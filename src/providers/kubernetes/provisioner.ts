@@ -2,13 +2,16 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { requestPath } from '../../infrastructure/address-request.ts'
 import type { Applier, InfrastructureProblem } from '../../infrastructure/applier.ts'
 import type { InfrastructureOptions } from '../../infrastructure/infrastructure-options.ts'
 import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
+import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
 import { ApiError } from './api-client.ts'
 import { type BackoffRange, chooseBackoff } from './backoff.ts'
+import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
 
 /** Certificates (PEM) that proxies trust the control plane by. */
@@ -21,6 +24,8 @@ export interface TrustBundle {
 
 export interface ProvisionerOptions {
   readonly fleets: Collection<NamespacedName, ProxyFleet>
+  /** The Services that each of them is to have; unless given, as if there were none yet. */
+  readonly plans?: Collection<NamespacedName, readonly ServicePlan[]>
   readonly owned: OwnedObjects
   readonly applier: Applier
   readonly trust: TrustBundle
@@ -47,8 +52,14 @@ export interface ProvisionerCounters {
 
 /** Milliseconds. */
 const backoff: BackoffRange = { base: 1000, max: 60_000 }
-/** Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds. */
-const refusedPause = 30_000
+/** The same where a right is missing: who gives it waits for us. */
+const rightBackoff: BackoffRange = { base: 1000, max: 10_000 }
+/**
+ * Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds, and more
+ * for each Gateway that is in such trouble, so that many do not keep the API server busy.
+ */
+const refusedPause = 10_000
+const refusedPauseEach = 50
 
 /** Gateways that are worked on at the same time. */
 const maxRunning = 4
@@ -91,7 +102,7 @@ export class Provisioner {
   start(): void {
     if (this.#isActive) return
     this.#isActive = true
-    const { fleets, owned, trust } = this.#options
+    const { fleets, plans, owned, trust } = this.#options
     const touchAll = () => {
       for (const gateway of new Set([...[...fleets.entries()].map(([key]) => key), ...owned.gateways()]))
         this.touch(gateway)
@@ -100,6 +111,9 @@ export class Provisioner {
       fleets.subscribe((changes) => {
         for (const { key } of changes) this.touch(key)
       }),
+      plans?.subscribe((changes) => {
+        for (const { key } of changes) this.touch(key)
+      }) ?? (() => {}),
       owned.subscribe((gateway) => this.touch(gateway)),
       trust.subscribe(touchAll),
     )
@@ -162,7 +176,7 @@ export class Provisioner {
       const problems = await this.#reconcile(gateway)
       work.failures = 0
       this.#report(gateway, problems)
-      if (problems.length > 0) pause = this.#spread(refusedPause)
+      if (problems.length > 0) pause = this.#spread(refusedPause + refusedPauseEach * this.#troubled.size)
     } catch (error) {
       this.counters.failures++
       work.failures++
@@ -183,19 +197,20 @@ export class Provisioner {
 
   /** @returns what somebody has to put right */
   async #reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
-    const { fleets, owned, applier, trust, options, ownershipOf } = this.#options
+    const { fleets, plans, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
     // What is made for a Gateway that is being deleted would only be in its way.
     if (fleet?.isHeld || fleet?.isDeleting) return []
     if (!fleet) {
       // Objects of a Gateway that is gone are the garbage collector's.
-      if (ownershipOf(gateway) === 'foreign') await this.#removeAll(gateway)
+      if (ownershipOf(gateway) === 'foreign') await this.#removeEach(owned.ofGateway(gateway))
       if (owned.ofGateway(gateway).length === 0) applier.forget(gateway)
       return []
     }
     const trustBundle = trust.current()
     if (trustBundle === undefined) return []
-    const manifests = renderInfrastructure({ fleet, options, trustBundle })
+    const services = plans?.get(gateway) ?? planServices(fleet, [])
+    const manifests = renderInfrastructure({ fleet, options, trustBundle }, services)
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
     const problems: InfrastructureProblem[] = []
@@ -203,26 +218,30 @@ export class Provisioner {
       if (!this.#isActive) return problems
       const result = await applier.apply(manifest, onlyCreate)
       if (result.state !== 'refused') continue
-      problems.push({ on: 'Programmed', reason: 'Invalid', message: result.message })
+      problems.push(describeRefusal(manifest, result.message, services))
       // Pods must not run as somebody else, or with somebody else's configuration.
       if (neededByPods.includes(manifest.kind)) return problems
     }
-    if (!onlyCreate && problems.length === 0) await this.#removeSurplus(fleet, manifests)
+    if (!onlyCreate && problems.every(isAboutAddress)) await this.#removeSurplus(fleet, manifests)
     return problems
   }
 
   /** What was made for the Gateway earlier and is not wanted now: other parameters, another class of ours. */
   async #removeSurplus({ key, uid }: ProxyFleet, manifests: readonly Manifest[]): Promise<void> {
     const wanted = new Set(manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`))
-    for (const object of this.#options.owned.ofGateway(key)) {
-      const isSurplus = object.owner?.uid === uid && !wanted.has(`${object.kind} ${object.key}`)
-      if (isSurplus && !object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
-    }
+    const surplus = this.#options.owned.ofGateway(key).filter((object) => {
+      return object.owner?.uid === uid && !wanted.has(`${object.kind} ${object.key}`)
+    })
+    await this.#removeEach(surplus)
   }
 
-  async #removeAll(gateway: NamespacedName): Promise<void> {
-    for (const object of this.#options.owned.ofGateway(gateway))
-      if (!object.isDeleting && this.#isActive) await this.#options.applier.remove(object)
+  /** One that cannot be deleted does not keep the others. @throws the first error */
+  async #removeEach(objects: readonly LiveObject[]): Promise<void> {
+    const errors: unknown[] = []
+    for (const object of objects)
+      if (!object.isDeleting && this.#isActive)
+        await this.#options.applier.remove(object).catch((error: unknown) => errors.push(error))
+    if (errors.length > 0) throw errors[0]
   }
 
   #report(gateway: NamespacedName, problems: readonly InfrastructureProblem[]): void {
@@ -233,7 +252,8 @@ export class Provisioner {
 
   #chooseBackoff(failures: number, error: unknown): number {
     const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    return Math.max(chooseBackoff(failures, backoff, this.#random), Math.min(asked, backoff.max))
+    const range = error instanceof ApiError && error.status === 403 ? rightBackoff : backoff
+    return Math.max(chooseBackoff(failures, range, this.#random), Math.min(asked, backoff.max))
   }
 
   /** Somewhere in the second half, so that those who failed together do not come back together. */
@@ -243,3 +263,21 @@ export class Provisioner {
 }
 
 const neededByPods: readonly InfrastructureKind[] = ['ServiceAccount', 'ConfigMap']
+
+/** Without a Service for one address, others may still do; without anything else the Gateway is not whole. */
+function describeRefusal(
+  { kind, metadata }: Manifest,
+  message: string,
+  [, ...further]: readonly ServicePlan[],
+): InfrastructureProblem {
+  const plan = kind === 'Service' ? further.find(({ name }) => name === metadata.name) : undefined
+  if (!plan) return { on: 'Programmed', reason: 'Invalid', message }
+  const path = plan.request ? { path: requestPath(plan.request) } : {}
+  return { on: addressesAssigned, reason: 'NotAssigned', message, ...path }
+}
+
+const addressesAssigned = 'AddressesAssigned'
+
+function isAboutAddress({ on }: InfrastructureProblem): boolean {
+  return on === addressesAssigned
+}

@@ -64,8 +64,8 @@ export function classifyFailure(error: unknown): FailureKind {
 
 /** Milliseconds. */
 const backoff: BackoffRange = { base: 100, max: 10_000 }
-/** Rights and kinds that are missing do not come back within moments. */
-const slowBackoff: BackoffRange = { base: 1000, max: 60_000 }
+/** Rights and kinds that are missing do not come back within moments; who gives them then waits for us. */
+const slowBackoff: BackoffRange = { base: 1000, max: 10_000 }
 /** Retry-After is heeded up to here, because we are blind meanwhile. */
 const maxRetryAfter = 20_000
 /** Failures in a row before somebody is told: watches break now and then. */

@@ -82,6 +82,11 @@ export class Reflector {
     this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
   }
 
+  /** For people, e.g. "HTTPRoute". */
+  get kind(): string {
+    return this.#options.kind
+  }
+
   get state(): ReflectorState {
     return this.#health.state
   }

@@ -26,13 +26,13 @@ export interface ReplicaAddressesOptions {
 export class ReplicaAddresses {
   readonly #options: ReplicaAddressesOptions
   readonly #slices = new Map<NamespacedName, readonly Replica[]>()
-  readonly #reflector: Reflector
+  readonly reflector: Reflector
   #told = ''
 
   constructor(options: ReplicaAddressesOptions) {
     const { client, clock, logger, namespace, service } = options
     this.#options = options
-    this.#reflector = new Reflector({
+    this.reflector = new Reflector({
       client,
       clock,
       logger,
@@ -55,11 +55,11 @@ export class ReplicaAddresses {
   }
 
   start(): void {
-    this.#reflector.start()
+    this.reflector.start()
   }
 
   async stop(): Promise<void> {
-    await this.#reflector.stop()
+    await this.reflector.stop()
   }
 
   #tell(): void {

@@ -1,4 +1,5 @@
 import {
+  backendTLSPolicyConditions,
   gatewayClassConditions,
   gatewayConditions,
   listenerConditions,
@@ -64,5 +65,5 @@ export const policyShape: EntriesShape = {
   list: 'ancestors',
   reference: 'ancestorRef',
   max: 16,
-  conditionTypes: new Set(['Accepted', 'ResolvedRefs', 'Conflicted', 'Programmed']),
+  conditionTypes: new Set([...Object.keys(backendTLSPolicyConditions), 'Conflicted', 'Programmed']),
 }

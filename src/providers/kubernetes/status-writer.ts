@@ -35,13 +35,15 @@ export interface StatusWriterOptions {
 const maxInFlight = 16
 /** Milliseconds of one slice of work before others are heard. */
 const turnBudget = 5
-const [firstPace, longestPace] = [250, 1_000]
+/** The last change of many is to be seen within a second. */
+const [firstPace, longestPace] = [250, 900]
 /** How long a write waits for the watch to bring the status that it was a conflict with. */
 const newerLimit = 1_000
 const [firstRetry, longestRetry] = [200, 10_000]
 /** More than this the server cannot have meant. */
 const longestRetryAfter = 60_000
-const deniedPause = 30_000
+const deniedPause = 10_000
+const probeTime = 1_000
 const refusedPause = 300_000
 
 /**
@@ -201,6 +203,9 @@ export class StatusWriter {
       this.#queue.wait(entry, entry.lastWrite + entry.pause - clock.now(), 'pace')
     } else {
       const target = { resource, kind: entry.kind, key: entry.key }
+      const place = deniedKey(entry.kind, namespace)
+      // One finds out whether there is the right by now; the others wait for what it is told.
+      if (this.#denied.has(place)) this.#denied.set(place, clock.now() + probeTime)
       if (live.resourceVersion === entry.conflict) this.#track(entry, work, this.#read(entry, target, work))
       else {
         if (kind.isPaced) notePace(entry, clock.now())
@@ -294,6 +299,7 @@ export class StatusWriter {
     entry.conflict = undefined
     entry.refused = undefined
     entry.since = undefined
+    this.#denied.delete(deniedKey(entry.kind, splitNamespacedName(entry.key).namespace))
     if (this.#toldDenied.delete(entry.kind))
       this.#options.logger.info('Statuses of this kind may be written now', { kind: entry.kind })
     if (hasChanged) this.#queue.makeReady(entry)

@@ -64,6 +64,8 @@ interface StoredSecret {
  * While the API server is away everything stays as it is, and server certificates are still renewed.
  */
 export class XdsCertificate {
+  /** For metrics: looks at the Secret that failed. */
+  readonly counters = { failures: 0 }
   readonly #options: XdsCertificateOptions
   readonly #clock: Clock
   readonly #trustBundle = new ObservableValue('')
@@ -121,6 +123,7 @@ export class XdsCertificate {
       return false
     })
     void look.then((isWell) => {
+      if (!isWell) this.counters.failures++
       if (this.#isClosed) return
       const retry = Math.min(longestRetry, firstRetry * 2 ** this.#failures)
       const pause = isWell ? period * (0.9 + 0.2 * random()) : retry * (0.5 + random() / 2)

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { scopeOf } from '../../infrastructure/address-request.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { type AddressPlan, AddressPlanner, type BindProbe } from './address-plan.ts'
 
@@ -96,7 +97,10 @@ export class LocalProxies {
       return
     }
     if (fleet.isHeld && !this.#proxies.has(gateway)) return
-    const plan = await this.#planner.plan({ gateway, ports: fleet.ports, requestedAddresses: fleet.requestedAddresses })
+    const requestedAddresses = fleet.addresses.flatMap((request) =>
+      request.type === 'IPAddress' && scopeOf(request) === 'default' ? (request.value ?? []) : [],
+    )
+    const plan = await this.#planner.plan({ gateway, ports: fleet.ports, requestedAddresses })
     if (this.#options.fleets.get(gateway) !== fleet) return this.#reconcileOne(gateway)
     this.#options.bind(gateway, plan)
     if (plan.problems.size > 0) this.#retryLater(gateway)

@@ -55,6 +55,7 @@ export function createAckFeed({ acks, isReplica, logger }: AckFeedOptions): Unty
     for (const event of ['cancelled', 'close', 'error']) call.on(event, unsubscribe)
     send()
   }
+  let isTold = false
   return (call: Call) => {
     call.on('error', () => {})
     isReplica(peerOf(call)).then(
@@ -65,7 +66,11 @@ export function createAckFeed({ acks, isReplica, logger }: AckFeedOptions): Unty
         refuse(call, status.PERMISSION_DENIED, 'not allowed')
       },
       (error: unknown) => {
-        logger.error('A replica could not be authenticated', { peer: call.getPeer(), error: String(error) })
+        const fields = { peer: call.getPeer(), error: String(error) }
+        // It calls again every second.
+        if (isTold) logger.debug('A replica could still not be authenticated', fields)
+        else logger.warn('A replica could not be authenticated, and is told to try again', fields)
+        isTold = true
         refuse(call, status.UNAVAILABLE, 'try again')
       },
     )

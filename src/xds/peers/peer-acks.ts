@@ -69,6 +69,8 @@ class Connection {
   #seen = new Set<string>()
   #known = new Set<string>()
   #closed = false
+  /** Somebody was told that it is not heard. */
+  #isTold = false
   isComplete = false
 
   constructor(address: string, options: PeerAcksOptions) {
@@ -85,7 +87,7 @@ class Connection {
   }
 
   async #connect(): Promise<void> {
-    const { credentials, serverName, token, logger } = this.#options
+    const { credentials, serverName, token } = this.#options
     const metadata = new Metadata()
     try {
       metadata.set('authorization', `Bearer ${await token()}`)
@@ -99,7 +101,7 @@ class Connection {
         'grpc.max_receive_message_length': 16 * 1024 * 1024,
       })
     } catch (error) {
-      logger.warn('A replica cannot be called', { peer: this.#address, error: String(error) })
+      this.#tellLost(error instanceof Error ? error.message : String(error))
       this.#retry()
       return
     }
@@ -115,8 +117,7 @@ class Connection {
     this.#stream = stream
     stream.on('data', (report: AckReport) => this.#take(report))
     stream.on('error', (error: ServiceError) => {
-      if (this.#stream === stream && !this.#closed)
-        logger.info('The acks of a replica are not heard', { peer: this.#address, error: error.details })
+      if (this.#stream === stream && !this.#closed) this.#tellLost(error.details)
     })
     stream.on('close', () => {
       if (this.#stream !== stream) return
@@ -143,11 +144,22 @@ class Connection {
       }
       if (!complete || this.isComplete) return
       this.isComplete = true
+      if (this.#isTold) this.#options.logger.info('The acks of a replica are heard again', { peer: this.#address })
+      this.#isTold = false
       this.#cancelGrace?.()
       this.#cancelGrace = undefined
       for (const key of this.#known) if (!this.#seen.has(key)) into.delete(`${this.#address}\n${key}`)
       this.#known = new Set(this.#seen)
     })
+  }
+
+  /** It is called about every second: once is enough to say. */
+  #tellLost(error: string): void {
+    const { logger } = this.#options
+    const fields = { peer: this.#address, error }
+    if (this.#isTold) logger.debug('The acks of a replica are still not heard', fields)
+    else logger.warn('The acks of a replica are not heard: the proxies that it serves count as not programmed', fields)
+    this.#isTold = true
   }
 
   #hangUp(): void {

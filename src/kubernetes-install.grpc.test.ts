@@ -1,0 +1,113 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { ClusterBed } from './testing/cluster-bed.ts'
+
+let bed: ClusterBed
+beforeEach(async () => {
+  bed = await ClusterBed.start()
+})
+afterEach(() => bed.stop())
+
+const soon = { timeout: 20_000, interval: 10 }
+
+test('An install comes up as a whole, writes each thing once, and is silent when there is nothing to do', async () => {
+  bed.install()
+  bed.putClass('foreign', 'example.com/other')
+  const replica = await bed.startReplica()
+  await vi.waitFor(() => expect(bed.server.get('Deployment', 'shop', 'gw-gatewright')).toBeDefined(), soon)
+  expect(await replica.isReady()).toBe(true)
+  const proxy = bed.connectProxy(replica)
+  await vi.waitFor(() => expect(proxy.text('route')).toContain('web.example.com'), soon)
+  await vi.waitFor(() => expect(proxy.text('endpoint')).toContain('10.1.0.1'), soon)
+  expect(proxy.names('listener')).toHaveLength(1)
+  await bed.clock.leap(2_000)
+  expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('False AddressNotAssigned')
+  bed.assignAddress()
+  await vi.waitFor(() => expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), soon)
+  expect(bed.server.get('Gateway', 'shop', 'gw')?.status).toMatchObject({
+    addresses: [{ type: 'IPAddress', value: '192.0.2.1' }],
+    listeners: [{ name: 'http', attachedRoutes: 1 }],
+  })
+  expect(bed.condition('GatewayClass', 'gatewright', 'Accepted')).toBe('True Accepted')
+  expect(bed.condition('HTTPRoute', 'web', 'Accepted')).toBe('True Accepted')
+  expect(bed.condition('HTTPRoute', 'web', 'ResolvedRefs')).toBe('True ResolvedRefs')
+  expect(bed.server.get('GatewayClass', '', 'foreign')?.status).toBeUndefined()
+  await bed.clock.leap(5_000)
+  // The status of the Gateway: before a proxy has it, without an address, with it.
+  expect(bed.writes()).toEqual([
+    'create secrets',
+    'patch configmaps gw-gatewright',
+    'patch deployments gw-gatewright',
+    'patch serviceaccounts gw-gatewright',
+    'patch services gw-gatewright',
+    'update gatewayclasses/status gatewright',
+    'update gateways/status gw',
+    'update gateways/status gw',
+    'update gateways/status gw',
+    'update httproutes/status web',
+  ])
+
+  bed.server.requests.reset()
+  const idle = await countWork()
+  await bed.clock.leap(120_000)
+  // The echo of a status, a note of nobody's, and kinds of Secrets and Pods that nobody refers to.
+  const touched = bed.server.get('HTTPRoute', 'shop', 'web')
+  if (touched) bed.server.put({ ...touched, metadata: { ...touched.metadata, annotations: { note: 'x' } } })
+  bed.server.put({ apiVersion: 'v1', kind: 'Secret', metadata: { namespace: 'shop', name: 'db' }, type: 'Opaque' })
+  bed.server.put({ apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'shop', name: 'db-1' }, spec: {} })
+  await settle()
+  expect(await countWork()).toEqual(idle)
+  // Of what is another controller's, only this is found out.
+  bed.putClass('foreign-2', 'example.com/other')
+  bed.putGateway('theirs', { gatewayClassName: 'foreign' })
+  await settle()
+  const foreign = await countWork()
+  expect(foreign).toEqual({
+    ...idle,
+    GatewayClassNode: Number(idle['GatewayClassNode']) + 1,
+    GatewayNode: Number(idle['GatewayNode']) + 1,
+  })
+  expect(bed.writes()).toEqual([])
+  expect(proxy.isConnected).toBe(true)
+  expect(replica.told('error')).toEqual([])
+
+  async function settle() {
+    await sleep(100)
+    await bed.clock.leap(1_000)
+  }
+
+  /** Computations by collection, and bytes sent. */
+  async function countWork(): Promise<Record<string, number | undefined>> {
+    const metrics = await replica.metrics()
+    const computed = [...metrics].flatMap(([sample, value]) => {
+      const [, name] = /^gatewright_collections_computations_total\{collection="(.*)"\}$/.exec(sample) ?? []
+      return name === undefined ? [] : [[name, value] as const]
+    })
+    return { bytes: metrics.get('gatewright_xds_sent_bytes_total'), ...Object.fromEntries(computed) }
+  }
+})
+
+test('A thousand routes at once: one write for each, few for the Gateway, and the right count at once', async () => {
+  bed.install()
+  const replica = await bed.startReplica()
+  const proxy = await bed.bringUp(replica)
+  bed.server.requests.reset()
+  for (let i = 0; i < 1_000; i++) {
+    bed.putRoute(`r${i}`)
+    if (i % 50 === 49) await sleep(10)
+  }
+  const before = performance.eventLoopUtilization()
+  const listeners = [{ attachedRoutes: 1_001 }]
+  const isCounted = () => expect(bed.server.get('Gateway', 'shop', 'gw')?.status).toMatchObject({ listeners })
+  await vi.waitFor(isCounted, soon)
+  // Time in which there was work to do is that of the machine; nobody waits for longer than this beside it.
+  expect(performance.eventLoopUtilization(before).idle).toBeLessThan(1_000)
+  await vi.waitFor(() => expect(bed.condition('HTTPRoute', 'r999', 'Accepted')).toBe('True Accepted'), soon)
+  await vi.waitFor(() => expect(proxy.text('route')).toContain('r999.example.com'), soon)
+  await bed.clock.leap(10_000)
+  const ofRoutes = bed.server.requests.list({ verb: 'update', resource: 'httproutes/status' })
+  expect([ofRoutes.length, new Set(ofRoutes.map(({ name }) => name)).size]).toEqual([1_000, 1_000])
+  const ofGateway = bed.server.requests.count({ verb: 'update', resource: 'gateways/status' })
+  expect(ofGateway).toBeLessThanOrEqual(15)
+  expect(bed.writes()).toHaveLength(1_000 + ofGateway)
+})

@@ -1,0 +1,93 @@
+import { credentials } from '@grpc/grpc-js'
+import { type Json, renderResource } from '../envoy/proto-json.ts'
+import { typeUrls } from '../xds/resource.ts'
+import { AdsClient, type AdsClientStream, SimulatedProxy } from './ads-client.ts'
+
+export interface ClusterProxyOptions {
+  /** Of the xDS server, e.g. "127.0.0.1:18000". */
+  readonly address: string
+  /** PEM, as the ConfigMap of the Gateway has it. */
+  readonly trust: string
+  readonly serverName: string
+  readonly token: string
+  /** namespace/pod */
+  readonly nodeId: string
+}
+
+/** A proxy pod as the control plane sees it: TLS, a token, delta ADS. It keeps what it has over reconnections. */
+export class ClusterProxy {
+  readonly #proxy: SimulatedProxy
+  #client: AdsClient | undefined
+  #stream: AdsClientStream | undefined
+  #last: Omit<ClusterProxyOptions, 'nodeId'> | undefined
+
+  constructor(nodeId: string) {
+    this.#proxy = new SimulatedProxy({ variant: 'delta', nodeId, children: listChildren, nameOf: () => '' }, [
+      typeUrls.cluster,
+      typeUrls.listener,
+    ])
+  }
+
+  /** Opens a stream; the one before is closed. */
+  connect(options: Omit<ClusterProxyOptions, 'nodeId'>): AdsClientStream {
+    const { address, trust, serverName, token } = options
+    this.close()
+    this.#last = options
+    this.#client = new AdsClient(address, {
+      token,
+      credentials: credentials.createSsl(Buffer.from(trust)),
+      channelOptions: { 'grpc.ssl_target_name_override': serverName },
+    })
+    this.#stream = this.#proxy.connect(this.#client)
+    return this.#stream
+  }
+
+  /** As after a connection that broke: the same token, to the same address. */
+  reopen(): void {
+    if (this.#last) this.connect(this.#last)
+  }
+
+  /** Names of what it has, by type. */
+  names(type: keyof typeof typeUrls): string[] {
+    return [...(this.#proxy.held.get(typeUrls[type])?.keys() ?? [])].sort()
+  }
+
+  /** The bytes of all that it has of a type, as text. */
+  text(type: keyof typeof typeUrls): string {
+    return [...(this.#proxy.held.get(typeUrls[type])?.values() ?? [])].map(({ value }) => value.toString()).join('\n')
+  }
+
+  /** Responses that came, over all streams. */
+  get responses(): number {
+    return this.#proxy.responses
+  }
+
+  /** Resources in them. */
+  get resources(): number {
+    return this.#proxy.resources
+  }
+
+  get isConnected(): boolean {
+    return this.#stream !== undefined && this.#stream.status === undefined
+  }
+
+  close(): void {
+    this.#stream?.cancel()
+    this.#client?.close()
+  }
+}
+
+/** Clusters have endpoints, and listeners route by tables. */
+function listChildren(typeUrl: string, name: string, bytes: Buffer): (readonly [string, string])[] {
+  const resource = renderResource({ typeUrl, bytes })
+  if (typeUrl === typeUrls.cluster) return resource['type'] === 'EDS' ? [[typeUrls.endpoint, name]] : []
+  return findTexts(resource, 'route_config_name').map((table) => [typeUrls.route, table])
+}
+
+/** The values of a field wherever it is. */
+function findTexts(value: Json, field: string): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([name, inner]) =>
+    name === field && typeof inner === 'string' ? [inner] : findTexts(inner, field),
+  )
+}
