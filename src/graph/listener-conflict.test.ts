@@ -112,6 +112,23 @@ describe('listeners of several sets', () => {
   })
 })
 
+describe('a listener that loses against an earlier set', () => {
+  test('costs its neighbours nothing', () => {
+    const earlier = [node('gateway', { hostname: 'gateway.example.com' })]
+    const set = [
+      node('first', { hostname: 'first.example.com' }),
+      node('raw', { protocol: 'TCP', hostname: '' }),
+      node('last', { hostname: 'last.example.com' }),
+    ]
+    const [, listeners = []] = rejectConflicts([earlier, set])
+    expect(verdicts(listeners)).toEqual([
+      ['first', 'accepted', undefined],
+      ['raw', 'rejected', 'ProtocolConflict'],
+      ['last', 'accepted', undefined],
+    ])
+  })
+})
+
 describe('overlaps', () => {
   const overlaps = (...listeners: ListenerNode[]) =>
     reportOverlaps(listeners).map((l) => [l.name, l.problems.find((p) => p.on === 'OverlappingTLSConfig')?.reason])

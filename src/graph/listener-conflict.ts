@@ -70,16 +70,13 @@ function takenKey(listener: ListenerNode): string {
 export function rejectConflicts(sets: readonly (readonly ListenerNode[])[]): ListenerNode[][] {
   const taken = new Map<string, TakenPort>()
   return sets.map((set) => {
-    const distinct = set.map((listener) => {
-      if (listener.verdict === 'rejected') return listener
+    const rivalsOf = (listener: ListenerNode): ListenerNode[] => {
       const port = taken.get(takenKey(listener))
-      const winners = port ? [port.first, port.byHostname.get(listener.hostname) ?? port.first] : []
-      const neighbours = set.filter((l) => l !== listener && l.verdict !== 'rejected')
-      const conflicts = [...winners, ...neighbours].flatMap((other) => findConflict(listener, other) ?? [])
-      // A port that speaks another protocol is the greater obstacle.
-      const conflict = conflicts.find((c) => c.reason === 'ProtocolConflict') ?? conflicts[0]
-      return conflict ? reject(listener, conflict) : listener
-    })
+      return port ? [port.first, port.byHostname.get(listener.hostname) ?? port.first] : []
+    }
+    // Whoever loses to an earlier set takes nothing away from its neighbours.
+    const left = rejectThose(set, rivalsOf)
+    const distinct = rejectThose(left, (listener) => left.filter((l) => l !== listener && l.verdict !== 'rejected'))
     for (const listener of distinct) {
       if (listener.verdict === 'rejected') continue
       const port = taken.get(takenKey(listener)) ?? { first: listener, byHostname: new Map() }
@@ -87,6 +84,20 @@ export function rejectConflicts(sets: readonly (readonly ListenerNode[])[]): Lis
       port.byHostname.set(listener.hostname, listener)
     }
     return distinct
+  })
+}
+
+/** Rejects those that conflict with any of their rivals. */
+function rejectThose(
+  listeners: readonly ListenerNode[],
+  rivalsOf: (listener: ListenerNode) => readonly ListenerNode[],
+): ListenerNode[] {
+  return listeners.map((listener) => {
+    if (listener.verdict === 'rejected') return listener
+    const conflicts = rivalsOf(listener).flatMap((rival) => findConflict(listener, rival) ?? [])
+    // A port that speaks another protocol is the greater obstacle.
+    const conflict = conflicts.find((c) => c.reason === 'ProtocolConflict') ?? conflicts[0]
+    return conflict ? reject(listener, conflict) : listener
   })
 }
 
