@@ -140,6 +140,23 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
     expect(answerAll(fresh).map(parseTable)).toEqual([end])
   })
 
+  test('a form that is accepted late takes the place of parts that are out of order', async () => {
+    const { bed, proxy } = await start(all(3))
+    const [old] = proxy.take()
+    bed.put(makeTable('t', { h0: 'v2', h1: 'v2', h2: 'bad' }))
+    const other = await connect(bed, 'other')
+    const [refused] = other.take()
+    other.nack(refused as SeenResponse)
+    const [trial] = other.take()
+    expect(textOf(trial as SeenResponse)).toContain('500')
+    // Only now does the first one say that it has loaded the form before.
+    proxy.ack(old as SeenResponse)
+    other.ack(trial as SeenResponse)
+    answerAll(proxy)
+    const sent = answerAll(other)
+    expect(parseTable(sent.at(-1) as string)).toEqual({ h0: 'v2', h1: 'v2', h2: 'v1' })
+  })
+
   test('without parts the last good form stays as it is', async () => {
     const bed = new XdsBed()
     bed.put(makeResource('route', 't', 'h0:v1'))

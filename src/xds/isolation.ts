@@ -164,12 +164,24 @@ export class Isolation {
       this.#restart()
       return false
     }
-    if (accepted.version !== this.#standIn?.resource.version) return false
+    if (accepted.version !== this.#standIn?.resource.version) return this.#fillIn(accepted)
     this.#learn(accepted)
     if (this.#trial === undefined) return false
     this.#groups.shift()
     this.#next()
     return true
+  }
+
+  /** Late news of a form that loads is better than none. @returns whether that changes what is sent */
+  #fillIn(accepted: EnvoyResource): boolean {
+    if (this.#standIn === undefined || this.#standIn.outOfOrder === 0) return false
+    for (const part of partsOf(accepted)) {
+      if (part.isPlaceholder !== true && !this.#good.has(part.name)) this.#good.set(part.name, part)
+    }
+    const before = this.#standIn.resource.version
+    if (this.#groups.length > 0) this.#next()
+    else this.#standIn = this.#compose(new Set())
+    return this.#standIn.resource.version !== before
   }
 
   /** Another version may be wanted than the last time; what is known of the parts stays known. */

@@ -208,6 +208,27 @@ describe('delta', () => {
     expect(answerAll(again).flatMap((r) => r.removed)).toEqual(['ghost'])
   })
 
+  test('endpoints that were lost in a refused response come again on the next stream, changed or not', async () => {
+    const bed = new XdsBed()
+    bed.put(makeResource('cluster', 'c'), makeResource('endpoint', 'c'), makeResource('listener', 'l'))
+    const proxy = await connect(bed, 'same')
+    proxy.subscribe('endpoint', 'c', 'd')
+    proxy.subscribe('listener')
+    answerAll(proxy)
+    // The changed cluster needs its unchanged endpoints, which go down with the bad ones beside them.
+    bed.put(makeResource('cluster', 'c', 'v2'), makeResource('endpoint', 'd', 'bad'))
+    const [cluster, endpoints] = proxy.take()
+    proxy.ack(cluster as SeenResponse)
+    proxy.nack(endpoints as SeenResponse)
+    proxy.disconnect()
+    const again = await bed.connect('delta', { nodeId: 'same' })
+    const held = (type: TypeName, text: string) => ({ c: versionOf(type, 'c', text) })
+    again.delta('cluster', { initialResourceVersions: held('cluster', 'v2') })
+    const names = { resourceNamesSubscribe: ['c', 'd'], initialResourceVersions: held('endpoint', 'v1') }
+    again.delta('endpoint', names)
+    expect(answerAll(again).flatMap((r) => (r.type === 'endpoint' ? r.names : []))).toContain('c')
+  })
+
   test('the endpoints of a cluster that was lost in a refused response come again behind it', async () => {
     const bed = new XdsBed()
     const proxy = await connect(bed)

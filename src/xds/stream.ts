@@ -210,6 +210,10 @@ export class AdsStream {
           if (typeUrl === typeUrls.cluster || typeUrl === typeUrls.endpoint) warming.add(name)
         }
       }
+      // Lost in a refused response, or not sent yet: the cluster that they are for may be waiting for them.
+      if (typeUrl === typeUrls.endpoint) {
+        for (const name of [...subscription.suspects, ...subscription.pushed]) warming.add(name)
+      }
       if (names.size > 0) ghosts.set(typeUrl, names)
     }
     return { ghosts, warming }
