@@ -15,6 +15,7 @@ const message = (file: string, name: string, keep?: readonly string[]): CodecRoo
 
 const http = 'envoy/extensions/filters/http'
 const network = 'envoy/extensions/filters/network'
+const samplers = 'envoy/extensions/tracers/opentelemetry/samplers/v3'
 
 /** What is sent: encoded, and printed from its bytes, never decoded into objects. */
 export const resourceRoots: readonly CodecRoot[] = [
@@ -47,6 +48,9 @@ export const resourceRoots: readonly CodecRoot[] = [
   message('envoy/extensions/access_loggers/stream/v3/stream', 'StdoutAccessLog'),
   message('envoy/extensions/http/early_header_mutation/header_mutation/v3/header_mutation', 'HeaderMutation'),
   message('envoy/extensions/retry/host/previous_hosts/v3/previous_hosts', 'PreviousHostsPredicate'),
+  message('envoy/config/trace/v3/opentelemetry', 'OpenTelemetryConfig'),
+  message(`${samplers}/parent_based_sampler`, 'ParentBasedSamplerConfig'),
+  message(`${samplers}/trace_id_ratio_based_sampler`, 'TraceIdRatioBasedSamplerConfig'),
   message('envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver', 'CaresDnsResolverConfig'),
 ]
 

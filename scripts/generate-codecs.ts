@@ -29,7 +29,9 @@ function loadRoot(wanted: readonly CodecRoot[]): protobuf.Root {
     const bundled = join(project, 'node_modules/protobufjs', target)
     return existsSync(bundled) ? bundled : null
   }
-  root.loadSync([...new Set(wanted.map((r) => r.file))])
+  const files = new Set(wanted.map((r) => r.file))
+  // Those of whole messages that are newer come from `protos/`, below.
+  root.loadSync([...files].filter((file) => includes.some((dir) => existsSync(join(dir, file)))))
   for (const file of readdirSync(join(project, 'protos'))) {
     if (!file.endsWith('.proto')) continue
     const added = new protobuf.Root()

@@ -33,17 +33,18 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   expect(bed.condition('HTTPRoute', 'web', 'ResolvedRefs')).toBe('True ResolvedRefs')
   expect(bed.server.get('GatewayClass', '', 'foreign')?.status).toBeUndefined()
   await bed.clock.leap(5_000)
-  // The status of the Gateway: before a proxy has it, without an address, with it.
-  expect(bed.writes()).toEqual([
+  const ofGateway = 'update gateways/status gw'
+  // What comes in quick succession is written at once: before anybody has seen to the addresses, when that is
+  // done, when a proxy has what it is to have, and with the address.
+  const timesOfGateway = bed.writes().filter((write) => write === ofGateway).length
+  expect([2, 3, 4]).toContain(timesOfGateway)
+  expect(bed.writes().filter((write) => write !== ofGateway)).toEqual([
     'create secrets',
     'patch configmaps gw-gatewright',
     'patch deployments gw-gatewright',
     'patch serviceaccounts gw-gatewright',
     'patch services gw-gatewright',
     'update gatewayclasses/status gatewright',
-    'update gateways/status gw',
-    'update gateways/status gw',
-    'update gateways/status gw',
     'update httproutes/status web',
   ])
 
@@ -66,6 +67,7 @@ test('An install comes up as a whole, writes each thing once, and is silent when
     ...idle,
     GatewayClassNode: Number(idle['GatewayClassNode']) + 1,
     GatewayNode: Number(idle['GatewayNode']) + 1,
+    'Gateways by backend': Number(idle['Gateways by backend']) + 1,
   })
   expect(bed.writes()).toEqual([])
   expect(proxy.isConnected).toBe(true)

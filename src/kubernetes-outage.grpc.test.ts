@@ -86,7 +86,12 @@ test('A replica that takes over knows what the proxies of the others have, and w
   await vi.waitFor(async () => {
     expect((await second.metrics()).get('gatewright_peers_replicas_count{state="heard"}')).toBe(1)
   }, soon)
+  await vi.waitFor(async () => expect(await third.isReady()).toBe(true), soon)
   bed.reconnect(proxy, third)
+  await vi.waitFor(async () => {
+    const heard = (await second.metrics()).get('gatewright_collections_entries_count{collection="acks of peers"}')
+    expect(heard).toBeGreaterThan(0)
+  }, soon)
   await bed.clock.leap(20_000)
   expect([leads(second), leads(third), isProgrammed()]).toEqual([true, false, true])
   expect(bed.writes()).toEqual([])

@@ -39,11 +39,18 @@ export function listStatuses({ statuses }: Pick<ControlPlane, 'statuses'>): Prin
       printed.push({ kind, namespace, name, status, conditions })
     }
   }
-  for (const [key, status] of [...statuses.backendTLSPolicies.entries()].sort(byName)) {
-    const conditions = status.ancestors.flatMap(({ ancestorRef: { namespace, name }, conditions }) =>
-      about(`ancestor ${namespace}/${name}`, conditions),
-    )
-    printed.push({ kind: 'BackendTLSPolicy', ...splitNamespacedName(key), status, conditions })
+  for (const [kind, policies] of [
+    ['BackendTLSPolicy', statuses.backendTLSPolicies],
+    ['XBackend', statuses.xBackends],
+    ['XBackendTrafficPolicy', statuses.xBackendTrafficPolicies],
+    ['XTelemetryPolicy', statuses.xTelemetryPolicies],
+  ] as const) {
+    for (const [key, status] of [...policies.entries()].sort(byName)) {
+      const conditions = status.ancestors.flatMap(({ ancestorRef: { namespace, name }, conditions }) =>
+        about(`ancestor ${namespace}/${name}`, conditions),
+      )
+      printed.push({ kind, ...splitNamespacedName(key), status, conditions })
+    }
   }
   return printed
 }

@@ -183,6 +183,9 @@ function notifyOnChange({ statuses, graph }: ControlPlane, notify: () => void): 
   statuses.gateways.subscribe(soon)
   statuses.listenerSets.subscribe(soon)
   statuses.backendTLSPolicies.subscribe(soon)
+  statuses.xBackends.subscribe(soon)
+  statuses.xBackendTrafficPolicies.subscribe(soon)
+  statuses.xTelemetryPolicies.subscribe(soon)
   for (const routes of Object.values(statuses.routes)) routes.subscribe(soon)
   graph.bindings.subscribe(soon)
 }

@@ -37,6 +37,11 @@ function render({ resources }: Translation): [name: string, resource: Json][] {
   ])
 }
 
+/** Another listener whose certificate is good for the host, too, sends those away who come to it for the host. */
+function isMisdirected({ routes }: { routes: unknown[] }): boolean {
+  return JSON.stringify(routes) === '[{"match":{"prefix":"/"},"direct_response":{"status":421}}]'
+}
+
 /** What the healthy tenant has in Envoy. */
 function listHealthy(translation: Translation): string[] {
   return render(translation)
@@ -45,7 +50,7 @@ function listHealthy(translation: Translation): string[] {
       if (hosts === undefined) return name.includes('healthy') ? [`${name} ${JSON.stringify(resource)}`] : []
       // Others may have the hostname too, but only behind the route that takes every request.
       return hosts
-        .filter((host) => host.name === healthyHost)
+        .filter((host) => host.name === healthyHost && !isMisdirected(host))
         .map((host) => `${name} ${JSON.stringify({ ...host, routes: host.routes.slice(0, 1) })}`)
     })
     .filter((text) => text.startsWith(`${sharedGateway.namespace}/${sharedGateway.name} `))

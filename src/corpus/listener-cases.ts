@@ -66,7 +66,8 @@ export const listenerCases: readonly BadCase[] = [
     'listener-passthrough',
     'TLS that is passed on',
     [{ name: 'passthrough', port: 9005, protocol: 'TLS', tls: { mode: 'Passthrough' } }],
-    refusedByCheck('Accepted=False UnsupportedProtocol'),
+    // Without a route there is nobody to pass it on to.
+    translated('"port-9005"', '"missing-backend"'),
   ),
   listenerCase(
     'listener-no-certificate',
@@ -279,9 +280,9 @@ export const listenerCases: readonly BadCase[] = [
   ),
   gatewayCase(
     'gateway-client-certificates',
-    'client certificates, which are not asked for yet',
+    'client certificates of an authority that is not there',
     [{ name: 'a', port: 9103, protocol: 'HTTPS', tls: { certificateRefs: [{ name: 'a' }] } }],
-    refusedByCheck('Accepted=False UnsupportedValue', 'client certificates'),
+    refusedByCheck('Accepted=False NoValidCACertificate', 'client certificates'),
     {
       tls: {
         frontend: { default: { validation: { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'a' }] } } },

@@ -1,7 +1,7 @@
 import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { namespacedName } from '../gatewayapi/object-key.ts'
-import type { BackendNode } from '../graph/backend.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { BackendIdentity, BackendNode } from '../graph/backend.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
@@ -9,9 +9,14 @@ import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { clusterName, parseClusterName } from './names.ts'
 import { buildResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
-import type { RouteFragment } from './route-fragment.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
+
+/** What makes the proxies of a Gateway speak to backends: routes, filters, telemetry. */
+export interface BackendUser {
+  readonly gateway: NamespacedName
+  readonly backends: readonly BackendIdentity[]
+}
 
 export interface Backends {
   readonly cluster: Collection<string, EnvoyResource>
@@ -22,15 +27,15 @@ export interface Backends {
 /** The certificate that the proxies of a Gateway show to backends, by Gateway. */
 export type ClientCertificates = Collection<string, CertificateNode>
 
-/** Wires the derivations from the backends that routes of requests name to clusters with their endpoints. */
+/** Wires the derivations from the backends that are spoken HTTP to, to clusters with their endpoints. */
 export function createBackends(
   scheduler: Scheduler,
   graph: Graph,
-  fragments: Collection<string, RouteFragment>,
+  users: Collection<string, BackendUser>,
   clientCertificates: ClientCertificates,
 ): Backends {
-  const uses = scheduler.index('RouteFragments by cluster', fragments, (f) =>
-    f.backends.map((backend) => resourceKey(f.gateway, clusterName(backend))),
+  const uses = scheduler.index('BackendUsers by cluster', users, ({ gateway, backends }) =>
+    backends.map((backend) => resourceKey(gateway, clusterName(backend))),
   )
   const cluster = scheduler.group(
     'Cluster of a backend',

@@ -48,7 +48,7 @@ export function buildCluster(backend: BackendNode, certificate?: CertificateNode
     altStatName: clusterStatName(identity),
     connectTimeout,
     lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
-    circuitBreakers,
+    circuitBreakers: buildCircuitBreakers(backend),
     perConnectionBufferLimitBytes: { value: 32 * kibibyte },
     // An endpoint that Kubernetes has removed gets no new requests, whatever a health check last said.
     ignoreHealthOnHostRemoval: true,
@@ -71,6 +71,14 @@ export function buildCluster(backend: BackendNode, certificate?: CertificateNode
     typedDnsResolverConfig: dnsResolver,
     loadAssignment: buildNamedAssignment(name, backend.endpoints.endpoints),
   }).finish()
+}
+
+/** A budget stands in place of a number of retries. */
+function buildCircuitBreakers({ retryBudget }: BackendNode): typeof circuitBreakers {
+  if (!retryBudget) return circuitBreakers
+  const { percent, atLeast } = retryBudget
+  const budget = { budgetPercent: { value: percent }, minRetryConcurrency: { value: atLeast } }
+  return { thresholds: circuitBreakers.thresholds.map((threshold) => ({ ...threshold, retryBudget: budget })) }
 }
 
 const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'

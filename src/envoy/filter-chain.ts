@@ -1,8 +1,7 @@
 import { anyHostname } from '../gatewayapi/hostname.ts'
 import type { envoy } from '../gen/envoy.js'
 import type { ListenerNode } from '../graph/listener.ts'
-import type { HeaderPolicy } from './header-policy.ts'
-import { buildHttpConnectionManager, type ServedTable } from './http-connection-manager.ts'
+import { buildHttpConnectionManager, type ChainOptions, type ServedTable } from './http-connection-manager.ts'
 import { listenerName, missingCluster, streamClusterName } from './names.ts'
 import { buildTcpProxy } from './stream-proxy.ts'
 import { buildDownstreamTls, httpProtocols } from './tls-context.ts'
@@ -10,18 +9,18 @@ import { buildDownstreamTls, httpProtocols } from './tls-context.ts'
 type FilterChain = envoy.config.listener.v3.FilterChain
 
 /** The one chain of an HTTP port: its listeners share a table, where the virtual hosts keep them apart. */
-export function buildPlainChain(listener: ListenerNode, policy: HeaderPolicy, table: ServedTable): FilterChain {
+export function buildPlainChain(listener: ListenerNode, chain: ChainOptions, table: ServedTable): FilterChain {
   return {
     name: 'http',
-    filters: [buildHttpConnectionManager(table, listenerName(listener), policy)],
+    filters: [buildHttpConnectionManager(table, listenerName(listener), chain)],
   }
 }
 
 /** The chain of an HTTPS listener, with a table of its own: a host reaches only the listener that its SNI named. */
-export function buildSecureChain(listener: ListenerNode, policy: HeaderPolicy, table: ServedTable): FilterChain {
+export function buildSecureChain(listener: ListenerNode, chain: ChainOptions, table: ServedTable): FilterChain {
   return {
     ...matchServerName(listener.hostname),
-    filters: [buildHttpConnectionManager(table, listenerName(listener), policy)],
+    filters: [buildHttpConnectionManager(table, listenerName(listener), chain)],
     transportSocket: buildDownstreamTls(listener, httpProtocols),
   }
 }

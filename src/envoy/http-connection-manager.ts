@@ -47,14 +47,21 @@ export interface ServedTable {
   readonly listenerFilters: number
 }
 
+/** What all chains of HTTP of a Gateway have in common. */
+export interface ChainOptions {
+  readonly policy: HeaderPolicy
+  /** Nothing is traced unless given. */
+  readonly tracing?: envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
+}
+
 /**
- * The connection manager of an HTTP or HTTPS filter chain. It depends on nothing that a route or a
- * policy could change, because every change of it drains connections.
+ * The connection manager of an HTTP or HTTPS filter chain. Every change of it drains connections: it depends on
+ * nothing that a route could change, and on one policy, whose telemetry Envoy has in no other place.
  */
 export function buildHttpConnectionManager(
   table: ServedTable,
   statPrefix: string,
-  policy: HeaderPolicy,
+  { policy, tracing }: ChainOptions,
 ): envoy.config.listener.v3.Filter {
   const canReroute = table.listenerFilters > 0
   const router = packAny(Router, { suppressEnvoyHeaders: !policy.addsEnvoyHeaders })
@@ -64,6 +71,7 @@ export function buildHttpConnectionManager(
     ...buildHeaderOptions(policy),
     statPrefix,
     ...buildRouteSource(table),
+    ...(tracing && { tracing }),
     httpFilters: [
       ...listListenerFilters(table.listenerFilters),
       corsFilter,

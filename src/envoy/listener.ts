@@ -1,16 +1,19 @@
 import { assert } from '../base/assert.ts'
 import { compareStrings } from '../base/compare.ts'
 import { anyHostname } from '../gatewayapi/hostname.ts'
+import { splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyProfile } from '../graph/proxy-parameters.ts'
+import type { TracingNode } from '../graph/x-telemetry-policy.ts'
 import { packAny } from './any.ts'
 import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
 import { buildHeaderPolicy } from './header-policy.ts'
-import type { ServedTable } from './http-connection-manager.ts'
+import type { ChainOptions, ServedTable } from './http-connection-manager.ts'
 import { authoritiesName, listenerName, secretName, streamClusterName, tableName } from './names.ts'
 import { buildUdpProxy } from './stream-proxy.ts'
+import { buildTracing } from './tracing.ts'
 
 const { Listener } = envoy.config.listener.v3
 const { SocketAddress } = envoy.config.core.v3
@@ -30,6 +33,8 @@ export interface EncodedListener {
 export interface ListenerOptions {
   readonly binding: GatewayBinding
   readonly profile: ProxyProfile
+  /** Nothing is traced unless given. */
+  readonly tracing?: TracingNode
   /** How a table is divided; not unless given. */
   readonly bucketsOf?: (table: string) => ServedTable['buckets']
   /** The names that routes of a TLS listener serve, sorted; none unless given. */
@@ -81,15 +86,23 @@ export function buildListener(listeners: readonly ListenerNode[], options: Liste
 function buildOnlyChain(listeners: readonly ListenerNode[], options: ListenerOptions): FilterChain {
   const [first] = listeners as [ListenerNode]
   if (first.protocol === 'TCP') return buildTcpChain(first)
-  return buildPlainChain(first, buildHeaderPolicy(options.profile), serve(listeners, options))
+  return buildPlainChain(first, shareOptions(first, options), serve(listeners, options))
 }
 
 function buildSecureChains(listener: ListenerNode, options: ListenerOptions): FilterChain[] {
   if (listener.protocol === 'HTTPS')
-    return [buildSecureChain(listener, buildHeaderPolicy(options.profile), serve([listener], options))]
+    return [buildSecureChain(listener, shareOptions(listener, options), serve([listener], options))]
   const serverNames = options.serverNamesOf?.(listener) ?? []
   const chains = serverNames.map((serverName) => buildTlsChain(listener, serverName))
   return serverNames.includes(listener.hostname || anyHostname) ? chains : [...chains, buildClosingChain(listener)]
+}
+
+function shareOptions({ gateway }: ListenerNode, { profile, tracing }: ListenerOptions): ChainOptions {
+  const { namespace, name } = splitNamespacedName(gateway)
+  return {
+    policy: buildHeaderPolicy(profile),
+    ...(tracing && { tracing: buildTracing(tracing, `${name}.${namespace}`) }),
+  }
 }
 
 /** @param listeners all that share the table, at least one */

@@ -1,11 +1,12 @@
 import type { Collection, Reads, Source } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { formatObjectKey, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
+import { findTelemetryPolicy, type TracingNode } from '../graph/x-telemetry-policy.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
-import { createBackends } from './backends.ts'
+import { type BackendUser, createBackends } from './backends.ts'
 import { buildListener } from './listener.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
 import { listenerName } from './names.ts'
@@ -65,9 +66,21 @@ export function createEnvoyResources(
   const virtualHosts = createVirtualHosts(scheduler, graph)
   const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
   const clientCertificates = scheduler.derive('client certificate', graph.gateways, (g) => g.clientCertificate)
-  const backends = createBackends(scheduler, graph, virtualHosts.fragments, clientCertificates)
+  const tracing = scheduler.derive(
+    'TracingNode',
+    graph.gateways,
+    ({ key }, reads) => findTelemetryPolicy(key, reads, graph.telemetryPoliciesByGateway)?.tracing,
+  )
+  const users = scheduler.join<string, BackendUser>('BackendUser', [
+    virtualHosts.fragments,
+    scheduler.derive('BackendUser of telemetry', tracing, ({ collector }, _reads, gateway) => ({
+      gateway,
+      backends: [collector],
+    })),
+  ])
+  const backends = createBackends(scheduler, graph, users, clientCertificates)
   const streams = createStreams(scheduler, graph, clientCertificates)
-  const listeners = createListeners(scheduler, graph, forms, streams)
+  const listeners = createListeners(scheduler, graph, { forms, streams, tracing })
   const resources = {
     route,
     scopedRoute,
@@ -172,8 +185,15 @@ function createTables(
 function createListeners(
   scheduler: Scheduler,
   graph: Graph,
-  forms: Collection<string, TableForm>,
-  { serverNames }: Streams,
+  {
+    forms,
+    streams: { serverNames },
+    tracing: tracings,
+  }: {
+    forms: Collection<string, TableForm>
+    streams: Streams
+    tracing: Collection<NamespacedName, TracingNode>
+  },
 ) {
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>
     l.verdict === 'accepted' ? l : undefined,
@@ -196,9 +216,11 @@ function createListeners(
       const profile = first && reads.get(profiles, first.gateway)
       if (!first || !binding || !profile || binding.portProblems[String(first.port)] !== undefined) return undefined
       const bucketsOf = (table: string) => reads.get(forms, resourceKey(first.gateway, table))?.buckets ?? 1
+      const tracing = reads.get(tracings, first.gateway)
       const { bytes, secrets } = buildListener(members, {
         binding,
         profile,
+        ...(tracing && { tracing }),
         bucketsOf,
         serverNamesOf: (l) => reads.get(serverNames, l.key) ?? [],
       })

@@ -93,10 +93,10 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
 export function planShares(rule: RouteRuleNode): SharePlan[] {
   const shares: SharePlan[] = []
   let failing = 0
-  for (const { backend, weight, filters } of rule.backendRefs) {
+  for (const { backend, weight, filters, session } of rule.backendRefs) {
     if (weight <= 0) continue
     if (backend) {
-      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session }
+      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session ?? session }
       shares.push({ weight, cluster: clusterName(backend), changes })
     } else failing += weight
   }

@@ -10,11 +10,14 @@ import { GRPCRoute } from './objects/grpc-route.ts'
 import { HTTPRoute } from './objects/http-route.ts'
 import { ListenerSet } from './objects/listener-set.ts'
 import { Namespace } from './objects/namespace.ts'
-import { gatewayGroup } from './objects/reference.ts'
+import { experimentalGroup, gatewayGroup } from './objects/reference.ts'
 import { ReferenceGrant } from './objects/reference-grant.ts'
 import { Secret } from './objects/secret.ts'
 import { Service } from './objects/service.ts'
 import { TCPRoute, TLSRoute, UDPRoute } from './objects/stream-route.ts'
+import { XBackend } from './objects/x-backend.ts'
+import { XBackendTrafficPolicy } from './objects/x-backend-traffic-policy.ts'
+import { XTelemetryPolicy } from './objects/x-telemetry-policy.ts'
 
 /** What providers need to know of a kind. */
 export interface KindDefinition<S extends z.ZodType = z.ZodType> {
@@ -157,6 +160,30 @@ export const kinds = {
     versions: ['v1'],
     clusterScoped: true,
     schema: Namespace,
+  },
+  XBackend: {
+    group: experimentalGroup,
+    kind: 'XBackend',
+    plural: 'xbackends',
+    versions: ['v1alpha1'],
+    clusterScoped: false,
+    schema: XBackend,
+  },
+  XBackendTrafficPolicy: {
+    group: experimentalGroup,
+    kind: 'XBackendTrafficPolicy',
+    plural: 'xbackendtrafficpolicies',
+    versions: ['v1alpha1'],
+    clusterScoped: false,
+    schema: XBackendTrafficPolicy,
+  },
+  XTelemetryPolicy: {
+    group: experimentalGroup,
+    kind: 'XTelemetryPolicy',
+    plural: 'xtelemetrypolicies',
+    versions: ['v1alpha1'],
+    clusterScoped: false,
+    schema: XTelemetryPolicy,
   },
   Backend: {
     group: envoyGatewayGroup,

@@ -24,23 +24,25 @@ export interface BackendReferenceContext {
   readonly backends: Collection<BackendKey, BackendNode>
 }
 
-/** Who refers: a route, or a listener by its owner. */
+/** Who refers: a route, a listener by its owner, or a policy. */
 export interface BackendReferrer {
-  readonly kind: RouteKindName | 'Gateway' | 'ListenerSet'
+  /** That of Gateways unless given. */
+  readonly group?: string
+  readonly kind: RouteKindName | 'Gateway' | 'ListenerSet' | 'XTelemetryPolicy'
   readonly namespace: string
 }
 
 /**
- * Resolves a reference of a route to a backend.
+ * Resolves a reference to a backend.
  * @returns the backend, or what is wrong with the reference, without its path
  */
 export function resolveBackendReference(
   ref: BackendObjectReference,
-  { kind, namespace }: BackendReferrer,
+  { group = gatewayGroup, kind, namespace }: BackendReferrer,
   { reads, grants, backends }: BackendReferenceContext,
 ): { readonly backend: BackendNode } | { readonly problem: Problem } {
   const to = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
-  if (!isReferencePermitted(reads, grants, { group: gatewayGroup, kind, namespace }, to)) {
+  if (!isReferencePermitted(reads, grants, { group, kind, namespace }, to)) {
     const message = `${ref.kind} "${to.namespace}/${ref.name}" may not be referred to from namespace ${namespace}: add a ReferenceGrant in namespace ${to.namespace} from ${kind} in ${namespace} to ${ref.kind}`
     return { problem: { on: 'ResolvedRefs', reason: 'RefNotPermitted', message } }
   }

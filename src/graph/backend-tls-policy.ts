@@ -5,6 +5,7 @@ import { buildRouteRank, compareRouteRanks } from '../gatewayapi/match-precedenc
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type {
   BackendTLSPolicy,
+  BackendTLSPolicyValidation,
   PolicyTargetReference,
   SubjectAltName,
 } from '../gatewayapi/objects/backend-tls-policy.ts'
@@ -51,10 +52,24 @@ export function targetKeysOf({ source }: BackendTLSPolicyNode): TargetKey[] {
 export function resolveBackendTLSPolicy(source: BackendTLSPolicy, context: CaBundleContext): BackendTLSPolicyNode {
   const { namespace, name } = source.metadata
   const key = namespacedName(namespace, name)
-  const { hostname, subjectAltNames = [], caCertificateRefs = [], wellKnownCACertificates } = source.spec.validation
+  return { key, source, ...resolveBackendValidation(source.spec.validation, namespace, 'spec.validation', context) }
+}
+
+/**
+ * How a backend must show who it is, wherever that is written.
+ * @param namespace of the authorities
+ * @param path of the validation
+ */
+export function resolveBackendValidation(
+  validation: BackendTLSPolicyValidation,
+  namespace: string,
+  path: string,
+  context: CaBundleContext,
+): Pick<BackendTLSPolicyNode, 'tls' | 'problems'> {
+  const { hostname, subjectAltNames = [], caCertificateRefs = [], wellKnownCACertificates } = validation
   const problems: Problem[] = []
   const report = (on: string, reason: string, message: string, field: string) =>
-    problems.push({ on, reason, message, path: `spec.validation.${field}` })
+    problems.push({ on, reason, message, path: `${path}.${field}` })
   const keys = new Set<CaBundleKey>()
   for (const [index, ref] of caCertificateRefs.entries()) {
     const resolved = resolveCaReference({ ...ref, namespace }, context)
@@ -75,7 +90,7 @@ export function resolveBackendTLSPolicy(source: BackendTLSPolicy, context: CaBun
   const isUsable = !problems.some((p) => p.on === 'Accepted')
   const facts = { serverName: hostname.toLowerCase(), subjectAltNames, authorities } as const
   const tls = isUsable ? { ...facts, hash: contentVersion(JSON.stringify(facts)) } : undefined
-  return { key, source, tls, problems }
+  return { tls, problems }
 }
 
 /** Policies by what they are about. */

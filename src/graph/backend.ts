@@ -5,6 +5,7 @@ import type { Service } from '../gatewayapi/objects/service.ts'
 import { type BackendTls, findPolicy, type PoliciesByTarget, targetKey } from './backend-tls-policy.ts'
 import { isLocalHost } from './local-address.ts'
 import type { Problem } from './problem.ts'
+import type { SessionNode } from './session.ts'
 
 /** API group of the kind Backend. */
 export const backendGroup = 'gateway.envoyproxy.io'
@@ -73,10 +74,22 @@ export interface BackendNode {
   readonly tls?: BackendTls
   /** The policy that says so. */
   readonly tlsPolicy?: NamespacedName
+  /** Absent: as many retries as routes ask for. */
+  readonly retryBudget?: RetryBudget
+  /** How clients are kept at one endpoint, where their route says nothing else. */
+  readonly session?: SessionNode
   /** Why its BackendTLSPolicy cannot be honoured: then it must not be reached without TLS, which is not at all. */
   readonly tlsProblem?: Problem
   /** Why it is not resolved, without the path of the reference. */
   readonly problem?: Problem
+}
+
+/** Retries beyond which none is made. */
+export interface RetryBudget {
+  /** Of active requests. */
+  readonly percent: number
+  /** As many are allowed at a time, whatever their share. */
+  readonly atLeast: number
 }
 
 /** What a cluster's identity is made of; a change of any of it is another cluster. */
@@ -100,8 +113,12 @@ export function identifyBackend(
   backend: BackendNode,
   routeKind: 'HTTPRoute' | 'GRPCRoute',
 ): BackendIdentity | { readonly problem: Problem } {
-  const { target, webSocket, tlsProblem } = backend
+  const { target, protocol, webSocket, tlsProblem } = backend
   if (tlsProblem) return { problem: tlsProblem }
+  if (protocol === 'tcp' || protocol === 'udp') {
+    const message = `${target.kind} "${target.name}" speaks ${protocol.toUpperCase()} and no HTTP: use a route of that kind`
+    return { problem: { on: 'ResolvedRefs', reason: 'UnsupportedProtocol', message } }
+  }
   if (routeKind === 'HTTPRoute') return identityOf(backend)
   if (!webSocket) return { ...identityOf(backend), protocol: 'h2c' }
   const message = `${target.kind} "${target.name}" is for WebSocket, which is not gRPC: use another port or appProtocol kubernetes.io/h2c`
@@ -117,13 +134,18 @@ export interface BackendContext {
   readonly policies: PoliciesByTarget
 }
 
+/** Whether {@link resolveBackend} knows such objects. */
+export function supportsBackend({ group, kind }: Pick<BackendTarget, 'group' | 'kind'>): boolean {
+  return (group === '' && kind === 'Service') || (group === backendGroup && kind === 'Backend')
+}
+
 /** Looks up what a backendRef names. */
 export function resolveBackend(key: BackendKey, context: BackendContext): BackendNode {
   const target = parseBackendKey(key)
   if (target.group === '' && target.kind === 'Service') return resolveService(key, target, context)
   if (target.group === backendGroup && target.kind === 'Backend') return resolveBackendObject(key, target, context)
   const kind = target.group === '' ? target.kind : `${target.kind} of group ${target.group}`
-  return unresolved(
+  return buildUnresolved(
     key,
     target,
     'unsupported-kind',
@@ -132,7 +154,8 @@ export function resolveBackend(key: BackendKey, context: BackendContext): Backen
   )
 }
 
-function unresolved(
+/** A backend that nothing is sent to. */
+export function buildUnresolved(
   key: BackendKey,
   target: BackendTarget,
   state: BackendNode['state'],
@@ -170,23 +193,24 @@ function resolveTls(
 function resolveService(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
   const { reads, services } = context
   const service = reads.get(services, namespacedName(target.namespace, target.name))
-  if (!service) return unresolved(key, target, 'not-found', 'BackendNotFound', `Service "${target.name}" not found`)
+  if (!service)
+    return buildUnresolved(key, target, 'not-found', 'BackendNotFound', `Service "${target.name}" not found`)
   // An ExternalName Service would let a tenant point the proxy at anything, its own admin port included.
   if (service.spec.type === 'ExternalName') {
     const message = `Service "${target.name}" is of type ExternalName, which is refused: use a Backend with an fqdn`
-    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+    return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
   }
   const port = (service.spec.ports ?? []).find(
     (p) => p.port === target.port && (p.protocol ?? 'TCP') === (target.transport ?? 'TCP'),
   )
   if (!port) {
     const message = `Service "${target.name}" has no ${target.transport ? `${target.transport} ` : ''}port ${target.port}`
-    return unresolved(key, target, 'not-found', 'BackendNotFound', message)
+    return buildUnresolved(key, target, 'not-found', 'BackendNotFound', message)
   }
   const tls = resolveTls(target, port.name ?? '', context)
   if (port.appProtocol !== undefined && tlsProtocols.includes(port.appProtocol) && !tls.tls && !tls.tlsProblem) {
     const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and nothing says whom to trust: add a BackendTLSPolicy`
-    return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
+    return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
   const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
   const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
@@ -195,12 +219,13 @@ function resolveService(key: BackendKey, target: BackendTarget, context: Backend
 
 function resolveBackendObject(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
   const backend = context.reads.get(context.backends, namespacedName(target.namespace, target.name))
-  if (!backend) return unresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
+  if (!backend)
+    return buildUnresolved(key, target, 'not-found', 'BackendNotFound', `Backend "${target.name}" not found`)
   const tls = resolveTls(target, '', context)
   const asksForTls = (backend.spec.appProtocols ?? []).some((p) => tlsProtocols.includes(p))
   if (backend.spec.tls || (asksForTls && !tls.tls && !tls.tlsProblem)) {
     const message = `Backend "${target.name}" asks for TLS, and nothing says whom to trust: add a BackendTLSPolicy${backend.spec.tls ? ' instead of spec.tls' : ''}`
-    return unresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
+    return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
   const protocol = (backend.spec.appProtocols ?? []).map(protocolOf).find((p) => p !== 'http1') ?? 'http1'
   const fixed: StaticEndpoint[] = []
@@ -213,11 +238,11 @@ function resolveBackendObject(key: BackendKey, target: BackendTarget, context: B
   const own = context.allowsLocal ? undefined : findLocal(fixed, names)
   if (own !== undefined) {
     const message = `Backend "${target.name}" leads to ${own} on the machine of the proxy, which is refused: use another address`
-    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+    return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
   }
   if (names.length > 0 && fixed.length > 0) {
     const message = `Backend "${target.name}" mixes names with addresses: make two Backends of it`
-    return unresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
+    return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedValue', message)
   }
   const endpoints: EndpointSource =
     names.length > 0 ? { type: 'dns', endpoints: names } : { type: 'static', endpoints: fixed }

@@ -5,7 +5,7 @@ import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endp
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
-import { type BackendKey, type BackendNode, resolveBackend } from './backend.ts'
+import { type BackendKey, type BackendNode, parseBackendKey, resolveBackend } from './backend.ts'
 import {
   type BackendTLSPolicyNode,
   type PoliciesByTarget,
@@ -36,6 +36,21 @@ import {
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
+import { isXBackend, judgeXBackend, resolveXBackend, type XBackendNode } from './x-backend.ts'
+import {
+  applyTrafficPolicy,
+  resolveTrafficPolicy,
+  type TrafficPolicies,
+  type TrafficPolicyNode,
+  trafficTargetsOf,
+} from './x-backend-traffic-policy.ts'
+import {
+  gatewaysOfTelemetry,
+  resolveTelemetryPolicy,
+  type TelemetryPolicies,
+  type TelemetryPolicyNode,
+  telemetryBackendKeysOf,
+} from './x-telemetry-policy.ts'
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
 export interface Graph {
@@ -53,6 +68,11 @@ export interface Graph {
   readonly attachmentsByListener: Index<ListenerKey, string, RouteAttachment>
   readonly streamOwners: Collection<StreamPlace, StreamOwner>
   readonly backendTLSPolicies: Collection<NamespacedName, BackendTLSPolicyNode>
+  readonly trafficPolicies: Collection<NamespacedName, TrafficPolicyNode>
+  readonly trafficPoliciesByTarget: TrafficPolicies
+  readonly xBackends: Collection<NamespacedName, XBackendNode>
+  readonly telemetryPolicies: Collection<NamespacedName, TelemetryPolicyNode>
+  readonly telemetryPoliciesByGateway: TelemetryPolicies
   readonly policiesByTarget: PoliciesByTarget
   /** The ancestors of policies. */
   readonly gatewaysByTarget: Collection<TargetKey, readonly NamespacedName[]>
@@ -123,14 +143,29 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     resolveBackendTLSPolicy(policy, { reads, configMaps, caBundles }),
   )
   const policiesByTarget = scheduler.index('BackendTLSPolicyNodes by target', backendTLSPolicies, targetKeysOf)
-  const resolve = (key: BackendKey, reads: Reads) =>
-    resolveBackend(key, {
-      reads,
-      services: sources.services,
-      backends: sources.backends,
-      policies: policiesByTarget,
-      allowsLocal,
-    })
+  const trafficPolicies = scheduler.derive(
+    'XBackendTrafficPolicyNode',
+    sources.xBackendTrafficPolicies,
+    resolveTrafficPolicy,
+  )
+  const trafficPoliciesByTarget = scheduler.index(
+    'XBackendTrafficPolicyNodes by target',
+    trafficPolicies,
+    trafficTargetsOf,
+  )
+  const { xBackends } = sources
+  const resolve = (key: BackendKey, reads: Reads) => {
+    const node = isXBackend(parseBackendKey(key))
+      ? resolveXBackend(key, { reads, xBackends, configMaps, caBundles, allowsLocal })
+      : resolveBackend(key, {
+          reads,
+          services: sources.services,
+          backends: sources.backends,
+          policies: policiesByTarget,
+          allowsLocal,
+        })
+    return applyTrafficPolicy(node, reads, trafficPoliciesByTarget)
+  }
   // Routes of different kinds may have one name, so that each kind has collections of its own.
   const backends = scheduler.join('BackendNode', [
     scheduler.group(
@@ -168,7 +203,15 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
       resolve,
     ),
+    scheduler.group(
+      'BackendNode of XTelemetryPolicies',
+      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
+      resolve,
+    ),
   ])
+  const telemetryPolicies = scheduler.derive('TelemetryPolicyNode', sources.xTelemetryPolicies, (policy, reads) =>
+    resolveTelemetryPolicy(policy, { reads, grants, backends }),
+  )
   const listenerSets = scheduler.index(
     'DeclaredListenerSets by Gateway',
     scheduler.derive('DeclaredListenerSet', sources.listenerSets, (set, reads) =>
@@ -262,6 +305,17 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     attachmentsByListener,
     streamOwners,
     backendTLSPolicies,
+    trafficPolicies,
+    trafficPoliciesByTarget,
+    xBackends: scheduler.derive('XBackendNode', xBackends, (backend, reads) =>
+      judgeXBackend(backend, { reads, configMaps, caBundles, allowsLocal }),
+    ),
+    telemetryPolicies,
+    telemetryPoliciesByGateway: scheduler.index(
+      'TelemetryPolicyNodes by Gateway',
+      telemetryPolicies,
+      gatewaysOfTelemetry,
+    ),
     policiesByTarget,
     gatewaysByTarget,
     caBundles,

@@ -26,6 +26,8 @@ export interface ResolvedBackendRef {
   readonly filters: readonly ResolvedFilter[]
   /** Its cluster warms slowly (DNS): tables must wait for it. */
   readonly slowToWarm: boolean
+  /** How the backend itself wants clients to be kept, where the rule says nothing. */
+  readonly session?: SessionNode
 }
 
 /** A filter as written, with what it refers to resolved. */
@@ -255,7 +257,7 @@ export class RuleResolver {
     ref: BackendObjectReference,
     field: string,
     spoken: L7RouteKind = this.#place.kind,
-  ): Pick<ResolvedBackendRef, 'backend' | 'slowToWarm'> {
+  ): Pick<ResolvedBackendRef, 'backend' | 'slowToWarm' | 'session'> {
     const resolved = resolveBackendReference(ref, this.#place, this.#place.context)
     const identified = 'backend' in resolved ? identifyBackend(resolved.backend, spoken) : resolved
     if ('problem' in identified) {
@@ -263,7 +265,8 @@ export class RuleResolver {
       this.report(on, reason, message, field)
       return { backend: undefined, slowToWarm: false }
     }
-    return { backend: identified, slowToWarm: 'backend' in resolved && resolved.backend.endpoints.type === 'dns' }
+    const { endpoints, session } = 'backend' in resolved ? resolved.backend : {}
+    return { backend: identified, slowToWarm: endpoints?.type === 'dns', ...(session && { session }) }
   }
 }
 

@@ -15,6 +15,9 @@ import type { ReferenceGrant } from '../gatewayapi/objects/reference-grant.ts'
 import type { Secret } from '../gatewayapi/objects/secret.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
 import type { TCPRoute, TLSRoute, UDPRoute } from '../gatewayapi/objects/stream-route.ts'
+import type { XBackend } from '../gatewayapi/objects/x-backend.ts'
+import type { XBackendTrafficPolicy } from '../gatewayapi/objects/x-backend-traffic-policy.ts'
+import type { XTelemetryPolicy } from '../gatewayapi/objects/x-telemetry-policy.ts'
 import type { GatewayBinding } from './gateway-binding.ts'
 
 type Objects<T> = Collection<NamespacedName, T>
@@ -30,6 +33,9 @@ export interface GraphSources {
   readonly tcpRoutes: Objects<TCPRoute>
   readonly udpRoutes: Objects<UDPRoute>
   readonly backendTLSPolicies: Objects<BackendTLSPolicy>
+  readonly xBackends: Objects<XBackend>
+  readonly xBackendTrafficPolicies: Objects<XBackendTrafficPolicy>
+  readonly xTelemetryPolicies: Objects<XTelemetryPolicy>
   readonly referenceGrants: Objects<ReferenceGrant>
   readonly services: Objects<Service>
   readonly endpointSlices: Objects<EndpointSlice>

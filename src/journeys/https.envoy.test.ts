@@ -143,8 +143,8 @@ describe('a certificate', () => {
     await fixture.eventually(() => {
       const refs = fixture
         .conditions('Gateway', 'default', 'store')
-        .find((c) => c.type === 'ResolvedRefs' && c.status === 'False')
-      expect(refs).toMatchObject({ about: 'listener https', reason: 'InvalidCertificateRef' })
+        .find((c) => c.about === 'listener https' && c.type === 'ResolvedRefs' && c.status === 'False')
+      expect(refs).toMatchObject({ reason: 'InvalidCertificateRef' })
       expect(refs?.message).toContain('does not match the private key')
     })
     expect((await plain()).status).toBe(200)

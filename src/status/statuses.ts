@@ -5,12 +5,15 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
-import { deriveBackendTLSPolicyStatus, type PolicyStatus } from './backend-tls-policy.ts'
+import { deriveBackendTLSPolicyStatus } from './backend-tls-policy.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus, readInstalledApi } from './gateway-class.ts'
 import { deriveListenerSetStatus, type ListenerSetStatus } from './listener-set.ts'
+import type { PolicyStatus } from './policy-ancestor.ts'
 import { deriveRouteStatus, type RouteStatus } from './route.ts'
 import { findShadowing } from './stream-route.ts'
+import { deriveTrafficPolicyStatus, deriveXBackendStatus } from './x-backend.ts'
+import { deriveTelemetryPolicyStatus } from './x-telemetry-policy.ts'
 
 /** There is one bundle of CRDs in a cluster. */
 export type BundleKey = 'installed'
@@ -22,6 +25,9 @@ export interface Statuses {
   readonly listenerSets: Collection<NamespacedName, ListenerSetStatus>
   /** Those that a Gateway of ours leads to. */
   readonly backendTLSPolicies: Collection<NamespacedName, PolicyStatus>
+  readonly xBackends: Collection<NamespacedName, PolicyStatus>
+  readonly xBackendTrafficPolicies: Collection<NamespacedName, PolicyStatus>
+  readonly xTelemetryPolicies: Collection<NamespacedName, PolicyStatus>
   readonly routes: Readonly<Record<RouteKindName, Collection<NamespacedName, RouteStatus>>>
 }
 
@@ -68,6 +74,15 @@ export function createStatuses(
         graph,
         refusals && reads.lookup(refusals, `${gatewayGroup}/BackendTLSPolicy/${node.key}`),
       ),
+    ),
+    xBackends: scheduler.derive('XBackendStatus', graph.xBackends, (node, reads) =>
+      deriveXBackendStatus(node, controllerName, reads, graph),
+    ),
+    xBackendTrafficPolicies: scheduler.derive('XBackendTrafficPolicyStatus', graph.trafficPolicies, (node, reads) =>
+      deriveTrafficPolicyStatus(node, controllerName, reads, graph),
+    ),
+    xTelemetryPolicies: scheduler.derive('XTelemetryPolicyStatus', graph.telemetryPolicies, (node, reads) =>
+      deriveTelemetryPolicyStatus(node, controllerName, reads, graph),
     ),
     routes: Object.fromEntries(routeKinds.map((kind) => [kind, deriveRoutes(kind)])) as Statuses['routes'],
   }

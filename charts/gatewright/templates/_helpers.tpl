@@ -41,6 +41,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   resources:
     [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, referencegrants, backendtlspolicies]
   verbs: [get, list, watch]
+- apiGroups: [gateway.networking.x-k8s.io]
+  resources: [xbackends, xbackendtrafficpolicies, xtelemetrypolicies]
+  verbs: [get, list, watch]
 - apiGroups: [gateway.envoyproxy.io]
   resources: [backends]
   verbs: [get, list, watch]
@@ -61,6 +64,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
     - tcproutes/status
     - udproutes/status
     - backendtlspolicies/status
+  verbs: [update, patch]
+- apiGroups: [gateway.networking.x-k8s.io]
+  resources: [xbackends/status, xbackendtrafficpolicies/status, xtelemetrypolicies/status]
   verbs: [update, patch]
 # The infrastructure of each Gateway, in its namespace.
 - apiGroups: [""]

@@ -45,5 +45,8 @@ export function listStatusKinds({
     { kind: 'ListenerSet', shape: listenerSetShape, desired: listenerSets, isPaced: true, patience: findPatience },
     ...Object.entries(routes).map(([kind, desired]) => ({ kind, shape: routeShape, desired, isPaced: false })),
     { kind: 'BackendTLSPolicy', shape: policyShape, desired: policies.backendTLSPolicies, isPaced: true },
+    { kind: 'XBackend', shape: policyShape, desired: policies.xBackends, isPaced: true },
+    { kind: 'XBackendTrafficPolicy', shape: policyShape, desired: policies.xBackendTrafficPolicies, isPaced: true },
+    { kind: 'XTelemetryPolicy', shape: policyShape, desired: policies.xTelemetryPolicies, isPaced: true },
   ]
 }

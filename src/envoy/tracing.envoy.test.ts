@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
+import { StaticEnvoy } from '../testing/static-envoy.ts'
+import { startTraceCollector, type TraceCollector } from '../testing/trace-collector.ts'
+
+/* Traces of requests through stock Envoy, by policies of its Gateway, with a collector that keeps the spans. */
+
+let echo: EchoBackend
+
+beforeAll(async () => {
+  echo = await startEchoBackend({ service: 'web' })
+})
+afterAll(async () => {
+  await echo?.close()
+})
+
+const backendYaml = (name: string, port: number) => `
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: ${name}}
+spec: {endpoints: [{ip: {address: 127.0.0.1, port: ${port}}}]}
+---
+`
+const provider = 'backendRef: {group: gateway.envoyproxy.io, kind: Backend, name: collector}'
+const route = httpRouteYaml(
+  'r',
+  '  parentRefs: [{name: web}]\n  rules: [{backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: web}]}]',
+)
+
+/** @param tracing fields of spec.tracing besides its mode and whom to tell */
+async function withTracing(
+  tracing: string,
+  headers: string,
+  use: (envoy: StaticEnvoy, collector: TraceCollector) => Promise<void>,
+): Promise<void> {
+  const collector = await startTraceCollector()
+  const policy = `
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XTelemetryPolicy
+metadata: {name: traces}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: web}]
+  tracing: {mode: Enabled, provider: {${provider}${headers}}${tracing}}
+---
+`
+  const gateway = gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]')
+  const backends = backendYaml('web', echo.port) + backendYaml('collector', collector.port)
+  const envoy = await StaticEnvoy.start([gatewayClassYaml, gateway, backends, route, policy].join(''))
+  try {
+    await use(envoy, collector)
+  } finally {
+    await envoy.stop()
+    await collector.close()
+  }
+}
+
+/** Envoy tells every 5 s what it has. */
+const patience = { timeout: 20_000, interval: 50 }
+
+const traceOf = (request: number) => (request + 1).toString(16).padStart(32, '0')
+const parent = 'b7ad6b7169203331'
+/** As somebody who has begun a trace. */
+const within = (trace: string, sampled: boolean) => ({
+  headers: { traceparent: `00-${trace}-${parent}-${sampled ? '01' : '00'}` },
+})
+
+describe('a policy with nothing but a collector', () => {
+  it('traces every request in the name of the Gateway, and goes on with what callers have begun', async () => {
+    await withTracing('', '', async (envoy, collector) => {
+      const { echo: seen } = await envoy.send(80, '/new')
+      expect(seen.headers['Traceparent']?.[0]).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+      for (let request = 0; request < 10; request++)
+        await envoy.send(80, '/begun', within(traceOf(request), request % 2 === 0))
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(6), patience)
+      const [first, ...others] = collector.spans
+      expect(seen.headers['Traceparent']?.[0]).toContain(first?.trace)
+      expect(first).toMatchObject({ parent: '', service: 'web.default' })
+      expect(first?.attributes).toMatchObject({ 'http.method': 'GET', 'http.status_code': '200' })
+      expect(others.map((span) => span.trace)).toEqual([0, 2, 4, 6, 8].map(traceOf))
+      expect(others.map((span) => span.parent)).toEqual(Array.from(others, () => parent))
+    })
+  })
+})
+
+describe('a policy that says everything', () => {
+  it('is followed in names, headers and attributes', async () => {
+    const attributes = [
+      '{name: user, sourceType: Header, headerName: X-User}',
+      '{name: region, sourceType: Literal, literalValue: "10%PROTOCOL%"}',
+      ...[
+        'client.address',
+        'http.request.method',
+        'http.response.status_code',
+        'network.peer.address',
+        'server.address',
+        'url.path',
+        'url.scheme',
+        'user_agent.original',
+        'http.request.body.size',
+      ].map((key) => `{name: my.${key}, sourceType: Attribute, attributeKey: ${key}}`),
+    ].join(', ')
+    const names = ', serviceName: edge/prod, spanName: one request'
+    const headers = ', headers: [{name: X-Token, value: "50 off"}]'
+    await withTracing(`${names}, attributes: [${attributes}]`, headers, async (envoy, collector) => {
+      await envoy.send(80, '/path?q=secret', {
+        host: 'shop.test',
+        method: 'POST',
+        body: 'hello',
+        headers: { 'x-user': 'alice', 'user-agent': 'test' },
+      })
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
+      expect(collector.spans[0]).toMatchObject({ name: 'one request', service: 'edge/prod' })
+      expect(collector.spans[0]?.attributes).toMatchObject({
+        user: 'alice',
+        region: '10%PROTOCOL%',
+        'my.client.address': '127.0.0.1',
+        'my.http.request.method': 'POST',
+        'my.http.response.status_code': '200',
+        'my.network.peer.address': '127.0.0.1',
+        'my.server.address': 'shop.test',
+        'my.url.path': '/path',
+        'my.url.scheme': 'http',
+        'my.user_agent.original': 'test',
+        'my.http.request.body.size': '5',
+      })
+      expect(collector.metadata[0]).toMatchObject({ 'x-token': '50 off' })
+    })
+  })
+})
+
+describe('a sampling rate', () => {
+  const requests = 400
+  /** Four standard deviations of a quarter of them around a hundred. */
+  const [least, most] = [65, 135]
+  const quarter = ', samplingRate: {numerator: 1, denominator: 4}'
+
+  it('is for traces that begin here', async () => {
+    await withTracing(quarter, '', async (envoy, collector) => {
+      for (let request = 0; request < requests; request++) await envoy.send(80, '/new')
+      for (let request = 0; request < 40; request++) await envoy.send(80, '/begun', within(traceOf(request), true))
+      const begun = () => collector.spans.filter((span) => span.parent !== '')
+      await vi.waitFor(() => expect(begun()).toHaveLength(40), patience)
+      const count = collector.spans.length - 40
+      expect(count).toBeGreaterThan(least)
+      expect(count).toBeLessThan(most)
+    })
+  })
+
+  it('is for all where callers do not decide', async () => {
+    await withTracing(`${quarter}, parentBasedSampling: {mode: Disabled}`, '', async (envoy, collector) => {
+      for (let request = 0; request < requests; request++) {
+        const trace = Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('hex')
+        await envoy.send(80, '/begun', within(trace, request % 2 === 0))
+      }
+      await vi.waitFor(() => expect(collector.spans.length).toBeGreaterThan(least), patience)
+      expect(collector.spans.length).toBeLessThan(most)
+    })
+  })
+})

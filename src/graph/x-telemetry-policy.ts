@@ -1,0 +1,137 @@
+import type { Index, Reads } from '../collections/collection.ts'
+import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import { experimentalGroup, gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import type { TelemetryAttribute, XTelemetryPolicy } from '../gatewayapi/objects/x-telemetry-policy.ts'
+import { type BackendIdentity, type BackendKey, identifyBackend } from './backend.ts'
+import { type BackendReferenceContext, keyOfReference, resolveBackendReference } from './backend-reference.ts'
+import { compareSeniority } from './policy-seniority.ts'
+import type { Problem } from './problem.ts'
+
+/** How the proxies of a Gateway trace requests. */
+export interface TracingNode {
+  /** Who gets the spans, by OTLP over gRPC. */
+  readonly collector: BackendIdentity
+  /** Of every export. */
+  readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string }>
+  /** Which of a million traces are kept that begin here. */
+  readonly perMillion: number
+  /** A trace that the caller has begun is kept as the caller has decided. */
+  readonly followsCaller: boolean
+  readonly serviceName?: string
+  readonly spanName?: string
+  readonly attributes: readonly TelemetryAttribute[]
+}
+
+/** An XTelemetryPolicy by itself. */
+export interface TelemetryPolicyNode {
+  readonly key: NamespacedName
+  readonly source: XTelemetryPolicy
+  /** Absent: nothing is traced. */
+  readonly tracing?: TracingNode
+  readonly problems: readonly Problem[]
+}
+
+/** By the Gateways that they are about. */
+export type TelemetryPolicies = Index<NamespacedName, NamespacedName, TelemetryPolicyNode>
+
+/** The attributes of OpenTelemetry's HTTP conventions that proxies can tell. */
+export const knownAttributes = [
+  'client.address',
+  'client.port',
+  'http.request.body.size',
+  'http.request.method',
+  'http.response.body.size',
+  'http.response.status_code',
+  'network.peer.address',
+  'network.peer.port',
+  'server.address',
+  'url.path',
+  'url.scheme',
+  'user_agent.original',
+] as const
+export type KnownAttribute = (typeof knownAttributes)[number]
+
+/** The Gateways that a policy names. */
+export function gatewaysOfTelemetry({ source }: Pick<TelemetryPolicyNode, 'source'>): NamespacedName[] {
+  return source.spec.targetRefs
+    .filter(({ group, kind }) => group === gatewayGroup && kind === 'Gateway')
+    .map(({ name }) => namespacedName(source.metadata.namespace, name))
+}
+
+/** What it refers to. */
+export function telemetryBackendKeysOf({ metadata, spec }: XTelemetryPolicy): BackendKey[] {
+  const provider = spec.tracing?.provider
+  return provider ? [keyOfReference(provider.backendRef, metadata.namespace)] : []
+}
+
+/** Checks a policy. One that cannot be honoured in full traces nothing: half of what was asked for may be too much. */
+export function resolveTelemetryPolicy(
+  source: XTelemetryPolicy,
+  context: BackendReferenceContext,
+): TelemetryPolicyNode {
+  const { namespace, name } = source.metadata
+  const key = namespacedName(namespace, name)
+  const problems: Problem[] = []
+  for (const [index, { group, kind }] of source.spec.targetRefs.entries()) {
+    if (group === gatewayGroup && kind === 'Gateway') continue
+    const message = `${kind} of group "${group}" has no telemetry: use a Gateway`
+    problems.push({ on: 'Accepted', reason: 'Invalid', message, path: `spec.targetRefs[${index}]` })
+  }
+  const { tracing } = source.spec
+  if (tracing?.mode !== 'Enabled' || !tracing.provider) return { key, source, problems }
+  const unsupported = listUnsupported(tracing)
+  problems.push(...unsupported)
+  const { backendRef, headers = [] } = tracing.provider
+  const referrer = { group: experimentalGroup, kind: 'XTelemetryPolicy', namespace } as const
+  const resolved = resolveBackendReference(backendRef, referrer, context)
+  const collector = 'backend' in resolved ? identifyBackend(resolved.backend, 'GRPCRoute') : resolved
+  if ('problem' in collector) {
+    problems.push({ ...collector.problem, path: 'spec.tracing.provider.backendRef' })
+    return { key, source, problems }
+  }
+  if (unsupported.length > 0) return { key, source, problems }
+  const { samplingRate = { numerator: 1, denominator: 1 }, serviceName, spanName, attributes = [] } = tracing
+  const node: TracingNode = {
+    collector,
+    headers,
+    perMillion: Math.round((samplingRate.numerator / samplingRate.denominator) * 1_000_000),
+    followsCaller: tracing.parentBasedSampling?.mode !== 'Disabled',
+    ...(serviceName !== undefined && { serviceName }),
+    ...(spanName !== undefined && { spanName }),
+    attributes,
+  }
+  return { key, source, tracing: node, problems }
+}
+
+function listUnsupported({
+  provider,
+  parentBasedSampling,
+  attributes = [],
+}: NonNullable<XTelemetryPolicy['spec']['tracing']>) {
+  const problems: Problem[] = []
+  const report = (path: string, message: string) =>
+    problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `spec.tracing.${path}` })
+  const followed = parentBasedSampling?.samplingRate
+  if (followed && followed.numerator < followed.denominator)
+    report('parentBasedSampling.samplingRate', 'less than all of what callers trace is not supported: remove it')
+  // Envoy reads these values as formats, refuses those that are none, and sends them without carrying them out.
+  for (const [index, { name, value }] of (provider?.headers ?? []).entries())
+    if (value.includes('%'))
+      report(`provider.headers[${index}].value`, `a percent sign in header ${name} is not supported: encode the value`)
+  const known: readonly string[] = knownAttributes
+  for (const [index, { attributeKey }] of attributes.entries()) {
+    if (attributeKey === undefined || known.includes(attributeKey)) continue
+    const message = `attribute ${attributeKey} is not supported: use one of ${known.join(', ')}`
+    report(`attributes[${index}].attributeKey`, message)
+  }
+  return problems
+}
+
+/** The one policy that holds for a Gateway. */
+export function findTelemetryPolicy(
+  gateway: NamespacedName,
+  reads: Reads,
+  policies: TelemetryPolicies,
+): TelemetryPolicyNode | undefined {
+  return [...reads.lookup(policies, gateway)].sort(compareSeniority)[0]
+}
