@@ -60,6 +60,7 @@ function buildNetwork(scheduler: Scheduler, sources: Sources, onCompute: (cell: 
     host,
     ...(weight > 1 ? ['heavy'] : []),
   ])
+  const hostKeys = scheduler.keys('host keys', attachmentsByHost)
   const hosts = scheduler.group('hosts', attachmentsByHost, (host, reads, members) => {
     onCompute(`hosts ${host}`)
     if (members.length === 3) return undefined
@@ -100,6 +101,7 @@ function buildNetwork(scheduler: Scheduler, sources: Sources, onCompute: (cell: 
       ports,
       fallbacks,
       attachments,
+      hostKeys,
       hosts,
       backends,
       aliases,

@@ -2,7 +2,7 @@ import type { Change, Collection } from './collection.ts'
 import { isStructurallyEqual } from './equality.ts'
 import { Watch, WatchTable } from './watch.ts'
 
-export type CollectionKind = 'source' | 'derive' | 'deriveMany' | 'group' | 'join' | 'index'
+export type CollectionKind = 'source' | 'derive' | 'deriveMany' | 'group' | 'join' | 'index' | 'keys'
 
 /** One entry of one collection, or one key of one index. */
 export interface Reference {

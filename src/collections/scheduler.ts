@@ -4,6 +4,7 @@ import type { Input } from './cell-node.ts'
 import type { Collection, Index, Reads, Source } from './collection.ts'
 import { DerivedNode } from './derived.ts'
 import { DerivedManyNode } from './derived-many.ts'
+import { IndexKeysNode } from './index-keys.ts'
 import {
   type CollectionDump,
   type CollectionStatistics,
@@ -144,6 +145,16 @@ export class Scheduler {
           options.equals,
         ),
     )
+  }
+
+  /**
+   * The keys of an index that have members, each with itself as its value. Unlike a group, it costs nothing
+   * when a member changes: derive from it what depends on the key and not on who bears it.
+   */
+  keys<I extends string, K extends string, V>(name: string, of: Index<I, K, V>): Collection<I, I> {
+    const node = this.#nodeOf(of)
+    assert(node instanceof IndexNode, `"${node.name}" is not an index`)
+    return this.#create(name, (place) => new IndexKeysNode<I>(place, node as IndexNode<I, string, unknown>))
   }
 
   /** The union. On equal keys the earlier collection wins, and the later one shows when the earlier lets go. */

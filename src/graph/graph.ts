@@ -24,7 +24,7 @@ import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import { filterBackendKeysOf } from './listener-filter.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
-import { listAncestors, targetsOfAttachment } from './policy-ancestor.ts'
+import { createAncestors } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
 import {
   attachRoute,
@@ -51,6 +51,45 @@ import {
   type TelemetryPolicyNode,
   telemetryBackendKeysOf,
 } from './x-telemetry-policy.ts'
+
+/** What anybody refers to as a backend. An edit that refers to the same as before costs no more than being looked at. */
+function listBackendKeys(scheduler: Scheduler, sources: GraphSources): Collection<BackendKey, BackendKey> {
+  // Routes of different kinds may have one name, so that each kind has an index of its own.
+  return scheduler.join('BackendKey', [
+    scheduler.keys(
+      'BackendKey of HTTPRoutes',
+      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of GRPCRoutes',
+      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of TLSRoutes',
+      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of TCPRoutes',
+      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of UDPRoutes',
+      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of Gateways',
+      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of ListenerSets',
+      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
+    ),
+    scheduler.keys(
+      'BackendKey of XTelemetryPolicies',
+      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
+    ),
+  ])
+}
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
 export interface Graph {
@@ -166,49 +205,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
         })
     return applyTrafficPolicy(node, reads, trafficPoliciesByTarget)
   }
-  // Routes of different kinds may have one name, so that each kind has collections of its own.
-  const backends = scheduler.join('BackendNode', [
-    scheduler.group(
-      'BackendNode of HTTPRoutes',
-      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of GRPCRoutes',
-      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of TLSRoutes',
-      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of TCPRoutes',
-      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of UDPRoutes',
-      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of Gateways',
-      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of ListenerSets',
-      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
-      resolve,
-    ),
-    scheduler.group(
-      'BackendNode of XTelemetryPolicies',
-      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
-      resolve,
-    ),
-  ])
+  const backends = scheduler.derive('BackendNode', listBackendKeys(scheduler, sources), resolve)
   const telemetryPolicies = scheduler.derive('TelemetryPolicyNode', sources.xTelemetryPolicies, (policy, reads) =>
     resolveTelemetryPolicy(policy, { reads, grants, backends }),
   )
@@ -281,10 +278,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
-  const attachmentsByTarget = scheduler.index('RouteAttachments by policy target', attachments, targetsOfAttachment)
-  const gatewaysByTarget = scheduler.group('Gateways by policy target', attachmentsByTarget, (target, reads, members) =>
-    listAncestors(target, members, reads, grants),
-  )
+  const gatewaysByTarget = createAncestors(scheduler, attachments, grants)
   const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
