@@ -4,6 +4,7 @@
  * node bench/envoy.bench.ts [samples=60]
  */
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
@@ -60,6 +61,7 @@ async function measure({ hosts, tables, bound }: (typeof cases)[number] & { read
     await sleep(1_000)
     const quiet = await answerOf<number>(bystander, { tell: true })
     const bytesBefore = controlPlane.xds.counters.bytesSent
+    const busyBefore = await measureMainThread(envoy.pid)
     const times: number[] = []
     const stalls: number[] = []
     for (let i = 0; i < samples; i++) {
@@ -77,6 +79,8 @@ async function measure({ hosts, tables, bound }: (typeof cases)[number] & { read
     report('Source event to the first 200, p50', quantile(times, 0.5), 'ms', bound)
     report('p99', quantile(times, 0.99), 'ms')
     report('bytes sent for each', (controlPlane.xds.counters.bytesSent - bytesBefore) / samples, 'B')
+    const busy = ((await measureMainThread(envoy.pid)) - busyBefore) / samples
+    report('of which the main thread of Envoy is busy, on average', busy, 'ms')
     report('longest answer to a bystander while nothing changes', quiet, 'ms')
     report(
       'the same during each change, p50',
@@ -93,6 +97,12 @@ async function measure({ hosts, tables, bound }: (typeof cases)[number] & { read
     await fixture.stop()
     await backend.terminate()
   }
+}
+
+/** How long it has run, milliseconds; no number where the system does not tell. */
+async function measureMainThread(pid: number | undefined): Promise<number> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').catch(() => '')
+  return Number(text.split(' ')[0] || Number.NaN) / 1e6
 }
 
 async function untilServed(fixture: ServingFixture, host: string): Promise<void> {
