@@ -3,14 +3,11 @@ import { envoy } from '../gen/envoy.js'
 import type { BackendNode } from '../graph/backend.ts'
 import type { BackendTls } from '../graph/backend-tls-policy.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
-import { buildDuration } from './any.ts'
-import { circuitBreakers, connectTimeout, dnsResolver } from './cluster.ts'
+import { buildClusterBase } from './cluster-base.ts'
 import { listLbEndpoints } from './cluster-load-assignment.ts'
-import { adsSource } from './config-source.ts'
 import { backendPath } from './names.ts'
 import { buildUpstreamTls } from './upstream-tls.ts'
 
-type Cluster = envoy.config.cluster.v3.Cluster
 const { Cluster } = envoy.config.cluster.v3
 const { ClusterLoadAssignment } = envoy.config.endpoint.v3
 type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
@@ -46,31 +43,12 @@ export function buildStreamCluster(
   shares: readonly StreamShare[],
   certificate?: CertificateNode,
 ): Uint8Array {
-  const base: Cluster = {
-    name,
-    connectTimeout,
-    lbPolicy: Cluster.LbPolicy.LEAST_REQUEST,
+  return Cluster.encode({
+    ...buildClusterBase(name, needsDns(shares) ? buildAssignment(name, shares) : undefined),
     commonLbConfig: { localityWeightedLbConfig: {} },
-    circuitBreakers,
-    perConnectionBufferLimitBytes: { value: 32 * 1024 },
-    ignoreHealthOnHostRemoval: true,
     transportSocketMatches: shares.flatMap(({ backend, tls }) =>
       backend && tls ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate }))] : [],
     ),
-  }
-  if (!needsDns(shares))
-    return Cluster.encode({
-      ...base,
-      type: Cluster.DiscoveryType.EDS,
-      edsClusterConfig: { edsConfig: { ...adsSource, initialFetchTimeout: buildDuration(2000) } },
-    }).finish()
-  return Cluster.encode({
-    ...base,
-    type: Cluster.DiscoveryType.STRICT_DNS,
-    dnsLookupFamily: Cluster.DnsLookupFamily.V4_PREFERRED,
-    respectDnsTtl: true,
-    typedDnsResolverConfig: dnsResolver,
-    loadAssignment: buildAssignment(name, shares),
   }).finish()
 }
 

@@ -9,7 +9,7 @@ import { KnownVersions } from './known-versions.ts'
 import { selectorOf } from './projection.ts'
 import type { RawObject } from './raw-object.ts'
 import { Reflector } from './reflector.ts'
-import type { ReflectorCounters, ReflectorState } from './reflector-health.ts'
+import { emptyCounters, type ReflectorCounters, type ReflectorState } from './reflector-health.ts'
 
 /** A part of a kind's objects that one reflector reads. */
 export interface ReaderTarget {
@@ -212,20 +212,6 @@ export class KindReader {
       this.#stopping = Promise.all([this.#stopping, reflector.stop()])
     }
     this.#parts = []
-  }
-}
-
-function emptyCounters(): ReflectorCounters {
-  return {
-    relists: 0,
-    watches: 0,
-    watchErrors: 0,
-    listErrors: 0,
-    events: 0,
-    bookmarks: 0,
-    staleEvents: 0,
-    malformed: 0,
-    longestBlind: 0,
   }
 }
 

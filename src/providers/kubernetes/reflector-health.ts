@@ -82,9 +82,8 @@ export interface HealthOptions {
   readonly onState: (state: ReflectorState) => void
 }
 
-/** How a reflector fares: its state, since when it is blind, how long to wait after a failure, and what to log. */
-export class ReflectorHealth {
-  readonly counters: ReflectorCounters = {
+export function emptyCounters(): ReflectorCounters {
+  return {
     relists: 0,
     watches: 0,
     watchErrors: 0,
@@ -95,6 +94,11 @@ export class ReflectorHealth {
     malformed: 0,
     longestBlind: 0,
   }
+}
+
+/** How a reflector fares: its state, since when it is blind, how long to wait after a failure, and what to log. */
+export class ReflectorHealth {
+  readonly counters: ReflectorCounters = emptyCounters()
   state: ReflectorState = 'loading'
   lastEventAt: number | undefined
   /** undefined: a watch is open. */
