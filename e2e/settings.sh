@@ -36,3 +36,13 @@ else
 fi
 export GATEWRIGHT_E2E_ECHO_IMAGE own_cluster
 export GATEWRIGHT_E2E_CACHE=$cache
+
+# What changes the cluster does it alone: who comes second waits, and finds it as the first has left it.
+# The lock is file descriptor 8, which no daemon may inherit.
+lock_cluster() {
+  mkdir -p "$cache"
+  exec 8>"$cache/cluster.lock"
+  flock -n 8 && return
+  echo 'waiting for another make e2e-up or e2e-down' >&2
+  flock 8
+}

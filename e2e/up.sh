@@ -2,6 +2,7 @@
 # A cluster with the Gateway API and this tree's Gatewright in it. What is up to date is left alone.
 . "$(dirname "$0")/settings.sh"
 chart=$project/charts/gatewright
+lock_cluster
 
 gateway_api_there() {
   local there
@@ -64,7 +65,7 @@ install() {
 }
 
 if ((own_cluster)); then
-  "$e2e/cluster/up.sh"
+  "$e2e/cluster/up.sh" 8>&-
   if [[ $(readlink "$cache/crds") != "crds-$gateway_api" ]]; then
     "$e2e/cluster/build.sh" conformance
     "$e2e/cluster/images.sh"

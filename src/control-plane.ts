@@ -13,6 +13,7 @@ import { createGatewayBindings } from './infrastructure/gateway-bindings.ts'
 import { createGatewayServices, type GatewayServices } from './infrastructure/gateway-services.ts'
 import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
+import { createReadyFleets } from './infrastructure/ready-fleets.ts'
 import { createSources, type WritableSources } from './sources.ts'
 import type { ApiBundle } from './status/gateway-class.ts'
 import { type BundleKey, createStatuses, type Statuses } from './status/statuses.ts'
@@ -80,7 +81,7 @@ export interface ServingControlPlane extends ControlPlane {
 export function createServingControlPlane(options: ServingOptions): ServingControlPlane {
   const { logger, clock, authenticator, tls, isReplica } = options
   const pipeline = createPipeline(options, { afterDrain: (run) => void clock.after(drainTime, run) })
-  const { scheduler, graph, resources, served } = pipeline
+  const { scheduler, graph, resources, served, fleets, services } = pipeline
   const xds = createXdsServer({
     scheduler,
     collections: served,
@@ -93,7 +94,8 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
   })
   const peerAcks = scheduler.source<string, PeerAck>('xds.peerAcks')
   const acks = isReplica ? createFleetAcks(scheduler, served, xds.acks, peerAcks) : xds.acks
-  const programming = createProgramming(scheduler, graph, resources, acks)
+  const ready = services && createReadyFleets(scheduler, fleets, services, graph.endpointSlicesByService)
+  const programming = createProgramming(scheduler, graph, resources, acks, ready)
   const refusals = createRefusals(scheduler, resources, acks)
   return { ...complete(pipeline, options, programming, refusals), xds, peerAcks }
 }

@@ -92,7 +92,10 @@ async function live(scene: Scene, milliseconds: number): Promise<void> {
   for (let passed = 0; passed < milliseconds; passed += 500) {
     await bed.clock.leap(500)
     const service = bed.server.get('Service', 'shop', 'gw-gatewright')
-    if (service && service.status === undefined) bed.assignAddress()
+    if (service && service.status === undefined) {
+      bed.assignAddress()
+      bed.setReadiness(true)
+    }
     const canStart = bed.server.get('Secret', 'gatewright-system', 'gatewright-xds')?.['data'] !== undefined
     if (canStart && replica.told('Serving xDS').length > 0 && scene.proxy?.isConnected !== true) {
       if (scene.proxy) bed.reconnect(scene.proxy, replica)
@@ -175,7 +178,7 @@ describe.concurrent('The right to list and watch', () => {
     ['ReferenceGrant', 'referencegrants'],
     ['Backend', 'backends'],
     ['Service', 'services', ['programmed', 'traffic']],
-    ['EndpointSlice', 'endpointslices', ['traffic']],
+    ['EndpointSlice', 'endpointslices', ['programmed', 'traffic']],
     ['Secret', 'secrets'],
     ['ConfigMap', 'configmaps'],
     ['Namespace', 'namespaces'],

@@ -23,6 +23,8 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   await bed.clock.leap(2_000)
   expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('False AddressNotAssigned')
   bed.assignAddress()
+  await vi.waitFor(() => expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('False Pending'), soon)
+  bed.setReadiness(true)
   await vi.waitFor(() => expect(bed.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), soon)
   expect(bed.server.get('Gateway', 'shop', 'gw')?.status).toMatchObject({
     addresses: [{ type: 'IPAddress', value: '192.0.2.1' }],
@@ -35,9 +37,9 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   await bed.clock.leap(5_000)
   const ofGateway = 'update gateways/status gw'
   // What comes in quick succession is written at once: before anybody has seen to the addresses, when that is
-  // done, when a proxy has what it is to have, and with the address.
+  // done, when a proxy has what it is to have, with the address, and when a pod is ready.
   const timesOfGateway = bed.writes().filter((write) => write === ofGateway).length
-  expect([2, 3, 4]).toContain(timesOfGateway)
+  expect([3, 4, 5]).toContain(timesOfGateway)
   expect(bed.writes().filter((write) => write !== ofGateway)).toEqual([
     'create secrets',
     'patch configmaps gw-gatewright',

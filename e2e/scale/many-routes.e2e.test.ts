@@ -59,6 +59,7 @@ describe(`${count} HTTPRoutes`, () => {
       `    counted ${counted.toFixed(0)} ms after the last one; ${writes.routes} writes of routes, ${writes.gateway} of the Gateway`,
     )
     expect(writes.routes).toBe(count)
+    expect(writes.gateway).toBeLessThanOrEqual(15)
     expect(counted).toBeLessThan(2_000)
   }, 300_000)
 

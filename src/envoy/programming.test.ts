@@ -20,6 +20,7 @@ let wanted: Source<string, EnvoyResource>
 let scopes: Source<string, EnvoyResource>
 let programming: Collection<string, PortProgramming>
 let graph: Graph
+let ready: Source<NamespacedName, true>
 
 beforeEach(() => {
   scheduler = new Scheduler({ rethrow: true })
@@ -29,8 +30,10 @@ beforeEach(() => {
   scopes = scheduler.source('scopes')
   // Only what is read of them.
   graph = { listeners } as unknown as Graph
-  programming = createProgramming(scheduler, graph, { listener: wanted, scopedRoute: scopes } as never, verdicts)
+  ready = scheduler.source('ready')
+  programming = createProgramming(scheduler, graph, { listener: wanted, scopedRoute: scopes } as never, verdicts, ready)
   scheduler.batch(() => {
+    ready.set(gateway, true)
     for (const [name, verdict] of [
       ['a.test', 'accepted'],
       ['b.test', 'accepted'],
@@ -95,6 +98,17 @@ describe('a port of a Gateway', () => {
     expect(state()).toEqual(['programmed', ''])
     want('2')
     expect(state()).toEqual(['pending', 'waiting for Envoy to accept the configuration'])
+  })
+
+  it('is pending while no proxy is ready, however much they have accepted', () => {
+    scheduler.batch(() => ready.delete(gateway))
+    want('1')
+    say(listenerVerdict, { ackedVersion: '1' })
+    say(tableVerdict('port-443/a.test'), { ackedVersion: 'x' })
+    say(tableVerdict('port-443/b.test'), { ackedVersion: 'y' })
+    expect(state()).toEqual(['pending', 'waiting for Envoy to be ready for connections'])
+    scheduler.batch(() => ready.set(gateway, true))
+    expect(state()).toEqual(['programmed', ''])
   })
 
   it('tells why Envoy refused it, until there is another version', () => {

@@ -1,5 +1,6 @@
 import type { Collection } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import { type PortProgramming, portKey, transportOf } from '../graph/programming.ts'
@@ -11,12 +12,16 @@ import type { EnvoyResources } from './resources.ts'
 /** What proxies have said about resources: the acks of the xDS server. */
 export type ResourceVerdicts = Collection<string, ResourceAck>
 
-/** Joins what should be with what proxies have accepted, for each port of each Gateway. */
+/**
+ * Joins what should be with what proxies have accepted, for each port of each Gateway.
+ * @param ready the Gateways that have a proxy which takes connections; where nobody knows, whoever accepts also serves
+ */
 export function createProgramming(
   scheduler: Scheduler,
   graph: Graph,
   resources: EnvoyResources,
   verdicts: ResourceVerdicts,
+  ready?: Collection<NamespacedName, true>,
 ): Collection<string, PortProgramming> {
   const byPort = scheduler.index('ListenerNodes by port', graph.listeners, (l) => [
     portKey(l.gateway, l.port, transportOf(l)),
@@ -58,7 +63,10 @@ export function createProgramming(
         hasTable(l) &&
         keysOf(tableName(l)).some((key) => reads.get(verdicts, key)?.ackedVersion === undefined),
     )
-    return missing ? result('pending', 'waiting for Envoy to accept the configuration') : result('programmed', '')
+    if (missing) return result('pending', 'waiting for Envoy to accept the configuration')
+    // It is in the last moment of its start, or none is left.
+    if (ready && !reads.get(ready, gateway)) return result('pending', 'waiting for Envoy to be ready for connections')
+    return result('programmed', '')
   })
 }
 

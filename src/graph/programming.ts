@@ -5,7 +5,7 @@ export interface PortProgramming {
   readonly gateway: NamespacedName
   readonly port: number
   readonly transport: Transport
-  /** programmed: a connected proxy has accepted exactly the current listener, and a version of each of its tables. unknown: no proxy can be asked (offline). */
+  /** programmed: a connected proxy has accepted exactly the current listener, and a version of each of its tables, and some proxy takes connections. unknown: no proxy can be asked (offline). */
   readonly state: 'programmed' | 'pending' | 'rejected' | 'unknown'
   /** Why not, for people; '' when programmed. */
   readonly message: string

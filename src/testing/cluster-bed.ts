@@ -196,6 +196,7 @@ export class ClusterBed {
     await vi.waitFor(() => expect(this.server.get('Deployment', 'shop', 'gw-gatewright')).toBeDefined(), patience)
     const proxy = this.connectProxy(replica)
     this.assignAddress()
+    this.setReadiness(true)
     await vi.waitFor(() => expect(this.condition('Gateway', 'gw', 'Programmed')).toBe('True Programmed'), patience)
     await vi.waitFor(() => expect(proxy.text('endpoint')).toContain('10.1.0.1'), patience)
     return proxy
@@ -206,6 +207,19 @@ export class ClusterBed {
     const service = this.server.get('Service', 'shop', `${gateway}-gatewright`)
     if (!service) throw new Error(`there is no Service of ${gateway}`)
     this.server.put({ ...service, status: { loadBalancer: { ingress: [{ ip }] } } })
+  }
+
+  /** As the endpoint slice controller does when the pods of a Gateway are ready, or are not. */
+  setReadiness(ready: boolean, gateway = 'gw'): void {
+    const service = `${gateway}-gatewright`
+    this.server.put({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { namespace: 'shop', name: `${service}-1`, labels: { 'kubernetes.io/service-name': service } },
+      addressType: 'IPv4',
+      ports: [{ name: 'http', port: 10080, protocol: 'TCP' }],
+      endpoints: [{ addresses: ['10.1.0.100'], conditions: { ready } }],
+    })
   }
 
   /** As the endpoint slice controller does for the Service of the control plane. */

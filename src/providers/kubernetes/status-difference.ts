@@ -46,6 +46,15 @@ export function isSettled(wanted: JsonObject, live: JsonObject, edits?: ServerEd
   )
 }
 
+/** Whether they differ, and only in fields of these names. */
+export function differsOnlyIn(first: JsonObject, second: JsonObject, names: ReadonlySet<string>): boolean {
+  const differences = listDifferences(first, second, '')
+  return (
+    differences.length > 0 &&
+    differences.every(({ place, how }) => how === 'other' && names.has(place.slice(place.lastIndexOf('.') + 1)))
+  )
+}
+
 function listDifferences(first: unknown, second: unknown, place: string): Difference[] {
   if (first === second) return []
   if (Array.isArray(first) && Array.isArray(second) && first.length === second.length)

@@ -23,8 +23,7 @@ export interface StatusKind {
    */
   readonly desired: Collection<NamespacedName, object>
   /**
-   * Whether writes of one object keep a distance: the first is made at once, the next ones after 250 ms and, while
-   * changes go on, up to 900 ms. For objects whose status counts others.
+   * Whether writes of one object keep a distance, see status-pace.ts. For objects whose status counts others.
    */
   readonly isPaced: boolean
   /** Milliseconds from the first change on for which a status may be kept back; 0 unless given. */

@@ -617,17 +617,23 @@ describe('load', () => {
     expect(bed.writer.counters.total('conflict')).toBe(0)
   })
 
-  test('the first write of a Gateway is made at once, the next after 250 ms, the last within a second', async () => {
-    const bed = new Bed()
+  /** Wants a status every so often. @returns when each write was made */
+  const wantAgain = async (bed: Bed, times: number, every: number, status: (i: number) => object) => {
     bed.writer.activate()
     bed.put('Gateway', 'shop/gw')
     const at: number[] = []
     bed.api.fault = () => void at.push(bed.clock.now())
-    for (let i = 0; i < 50; i++) {
-      bed.want('Gateway', 'shop/gw', gatewayStatus(i))
+    for (let i = 0; i < times; i++) {
+      bed.want('Gateway', 'shop/gw', status(i))
       await bed.settle()
-      await bed.advance(50)
+      await bed.advance(every)
     }
+    return at
+  }
+
+  test('the first write of a Gateway is made at once, the next after 250 ms, the last within a second', async () => {
+    const bed = new Bed()
+    const at = await wantAgain(bed, 50, 50, (i) => gatewayStatus(i, i % 2 === 0 ? 'True' : 'False'))
     const end = bed.clock.now()
     await bed.advance(1_000)
     expect(at.slice(0, 4)).toEqual([0, 250, 750, 1_650])
@@ -635,9 +641,34 @@ describe('load', () => {
     expect(bed.statusOf('Gateway', 'shop/gw')).toMatchObject({ listeners: [{ attachedRoutes: 49 }] })
     // After a quiet time the next change is written at once again.
     await bed.advance(5_000)
-    bed.want('Gateway', 'shop/gw', gatewayStatus(100))
+    bed.want('Gateway', 'shop/gw', gatewayStatus(100, 'True'))
     await bed.settle()
     expect(at.at(-1)).toBe(bed.clock.now())
+  })
+
+  test('a count that goes on changing is told every 10 s, and half a second after it has come to rest', async () => {
+    const bed = new Bed()
+    const at = await wantAgain(bed, 900, 80, (i) => gatewayStatus(i))
+    expect(at).toEqual([0, 10_000, 20_000, 30_000, 40_000, 50_000, 60_000, 70_000])
+    await bed.advance(420)
+    expect(at.at(-1)).toBe(899 * 80 + 500)
+    expect(bed.statusOf('Gateway', 'shop/gw')).toMatchObject({ listeners: [{ attachedRoutes: 899 }] })
+    await bed.advance(60_000)
+    expect(at).toHaveLength(9)
+    expect(bed.writer.state).toMatchObject({ waiting: 0, oldestAge: 0 })
+    bed.want('Gateway', 'shop/gw', gatewayStatus(0))
+    await bed.settle()
+    expect(at.at(-1)).toBe(bed.clock.now())
+  })
+
+  test('a condition does not wait for a count to come to rest', async () => {
+    const bed = new Bed()
+    const at = await wantAgain(bed, 20, 100, (i) => gatewayStatus(i))
+    expect(at).toEqual([0])
+    bed.want('Gateway', 'shop/gw', gatewayStatus(20, 'False'))
+    await bed.settle()
+    expect(at).toEqual([0, 2_000])
+    expect(bed.statusOf('Gateway', 'shop/gw')).toMatchObject({ listeners: [{ attachedRoutes: 20 }] })
   })
 
   test('a waiting entry is remembered no longer than it must be', async () => {

@@ -8,6 +8,7 @@ import { StatusCounters, type WriteResult } from './status-counters.ts'
 import { findServerEdits, isSettled } from './status-difference.ts'
 import type { StatusKind } from './status-kind.ts'
 import { mergeStatus } from './status-merge.ts'
+import { findPause, notePace } from './status-pace.ts'
 import { getStatus, putStatus, type StatusFailure, type StatusOutcome, type StatusTarget } from './status-request.ts'
 import { type WriteEntry, WriteQueue } from './write-queue.ts'
 
@@ -35,8 +36,6 @@ export interface StatusWriterOptions {
 const maxInFlight = 16
 /** Milliseconds of one slice of work before others are heard. */
 const turnBudget = 5
-/** The last change of many is to be seen within a second. */
-const [firstPace, longestPace] = [250, 900]
 /** How long a write waits for the watch to bring the status that it was a conflict with. */
 const newerLimit = 1_000
 const [firstRetry, longestRetry] = [200, 10_000]
@@ -125,11 +124,12 @@ export class StatusWriter {
     const kind = this.#kinds.get(kindName)
     if (this.#work === undefined || kind === undefined) return
     const entry = this.#queue.obtain(kindName, key)
+    entry.lastTouch = this.#options.clock.now()
     if (entry.phase === 'idle') this.#queue.makeReady(entry)
     else if (entry.phase === 'writing') entry.isTouched = true
     else if (entry.waitsFor === 'refused') {
       if (kind.desired.get(key) !== entry.refused) this.#queue.makeReady(entry)
-    } else if (entry.waitsFor === 'patience') {
+    } else if (entry.waitsFor === 'patience' || entry.waitsFor === 'quiet') {
       this.#queue.makeReady(entry)
     } else if (entry.waitsFor === 'newer') {
       if (this.#options.live.get(kindName, key)?.resourceVersion !== entry.conflict) this.#queue.makeReady(entry)
@@ -188,6 +188,7 @@ export class StatusWriter {
     const wanted = desired && asObject(desired)
     const merged = mergeStatus(kind.shape, before, wanted, { controllerName, namespace, now })
     const patience = (kind.patience?.(before, wanted) ?? 0) - (clock.now() - (entry.since ?? clock.now()))
+    const pause = kind.isPaced ? findPause(entry, merged.status, before, clock.now()) : undefined
     if (entry.edits?.desired !== desired) entry.edits = undefined
     if (entry.refused !== desired) entry.refused = undefined
     if (isSettled(merged.status, before, entry.edits?.made)) {
@@ -199,8 +200,10 @@ export class StatusWriter {
       this.#queue.wait(entry, deniedFor, 'denied')
     } else if (patience > 0) {
       this.#queue.wait(entry, patience, 'patience')
-    } else if (kind.isPaced && clock.now() < entry.lastWrite + entry.pause) {
-      this.#queue.wait(entry, entry.lastWrite + entry.pause - clock.now(), 'pace')
+    } else if (pause !== undefined) {
+      // A count that is held back is not late; what else changes meanwhile has its own patience.
+      if (pause.reason === 'quiet') entry.since = undefined
+      this.#queue.wait(entry, pause.milliseconds, pause.reason)
     } else {
       const target = { resource, kind: entry.kind, key: entry.key }
       const place = deniedKey(entry.kind, namespace)
@@ -392,11 +395,4 @@ function deniedKey(kind: string, namespace: string): string {
 /** As metav1.Time is written. */
 function formatTime(time: Date): string {
   return `${time.toISOString().slice(0, 19)}Z`
-}
-
-/** While changes go on the pauses grow; the first change after a quiet time is written at once. */
-function notePace(entry: WriteEntry, now: number): void {
-  const isBusy = now - entry.lastWrite < entry.pause * 2
-  entry.pause = isBusy ? Math.min(entry.pause * 2, longestPace) : firstPace
-  entry.lastWrite = now
 }

@@ -4,9 +4,10 @@ import type { ServerEdits } from './status-difference.ts'
 
 /**
  * Why an object waits. patience: what is to be told may soon be otherwise. pace: it was written a moment ago.
+ * quiet: only counts have changed, and they may go on changing.
  * newer: for the status that made our write a conflict. retry: the write failed. denied: we lack the right. refused: the API server does not take this status.
  */
-export type WaitReason = 'patience' | 'pace' | 'newer' | 'retry' | 'denied' | 'refused'
+export type WaitReason = 'patience' | 'pace' | 'quiet' | 'newer' | 'retry' | 'denied' | 'refused'
 
 /** One object whose status may have to be written. */
 export interface WriteEntry {
@@ -16,6 +17,8 @@ export interface WriteEntry {
   waitsFor: WaitReason | undefined
   /** Since when something is to be done, by the clock; undefined when idle. */
   since: number | undefined
+  /** When something changed last, by the clock. */
+  lastTouch: number
   /** Something changed while it was being written. */
   isTouched: boolean
   /** One after another. */
@@ -78,6 +81,7 @@ export class WriteQueue {
         phase: 'idle',
         waitsFor: undefined,
         since: undefined,
+        lastTouch: Number.NEGATIVE_INFINITY,
         isTouched: false,
         failures: 0,
         lastWrite: Number.NEGATIVE_INFINITY,
