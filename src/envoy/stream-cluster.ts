@@ -55,7 +55,9 @@ export function buildStreamCluster(
     perConnectionBufferLimitBytes: { value: 32 * 1024 },
     ignoreHealthOnHostRemoval: true,
     transportSocketMatches: shares.flatMap(({ backend, tls }) =>
-      backend && tls ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate }))] : [],
+      backend && tls
+        ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate: backend.clientCertificate ?? certificate }))]
+        : [],
     ),
   }
   if (!needsDns(shares))
