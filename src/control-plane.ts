@@ -14,6 +14,7 @@ import { createGatewayServices, type GatewayServices } from './infrastructure/ga
 import type { InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { deriveProxyFleet, type ProxyFleet } from './infrastructure/proxy-fleet.ts'
 import { createReadyFleets } from './infrastructure/ready-fleets.ts'
+import { planSelectorService, type SelectorServicePlan } from './infrastructure/selector-service.ts'
 import { createSources, type WritableSources } from './sources.ts'
 import type { ApiBundle } from './status/gateway-class.ts'
 import { type BundleKey, createStatuses, type Statuses } from './status/statuses.ts'
@@ -48,8 +49,12 @@ export interface ControlPlane {
   readonly bundle: Source<BundleKey, ApiBundle>
   /** In a cluster, the Services that each of them is to have; absent where bindings are somebody else's. */
   readonly services: GatewayServices | undefined
+  /** What is to be made for XBackends that choose pods by their labels. */
+  readonly selectorServices: Collection<NamespacedName, SelectorServicePlan>
   /** What kept it from being made; filled by whoever makes it. */
   readonly infrastructureProblems: Source<NamespacedName, readonly Problem[]>
+  /** The same of the Services of XBackends. */
+  readonly selectorProblems: Source<NamespacedName, readonly Problem[]>
 }
 
 /** A control plane that nobody is connected to: for translating files. */
@@ -102,7 +107,15 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
 
 type Pipeline = Pick<
   ControlPlane,
-  'scheduler' | 'sources' | 'graph' | 'fleets' | 'services' | 'bundle' | 'infrastructureProblems'
+  | 'scheduler'
+  | 'sources'
+  | 'graph'
+  | 'fleets'
+  | 'services'
+  | 'selectorServices'
+  | 'bundle'
+  | 'infrastructureProblems'
+  | 'selectorProblems'
 > &
   EnvoyTranslation
 
@@ -115,11 +128,13 @@ function createPipeline(
   const sources = createSources(scheduler)
   const bundle: Source<BundleKey, ApiBundle> = scheduler.source('GatewayApiBundle')
   const infrastructureProblems = scheduler.source<NamespacedName, readonly Problem[]>('infrastructure problems')
+  const selectorProblems = scheduler.source<NamespacedName, readonly Problem[]>('problems of selector Services')
   const attached = createGraph(scheduler, sources, {
     controllerNames: new Set(controllerNames),
     ...(options.allowsLocalBackends !== undefined && { allowsLocalBackends: options.allowsLocalBackends }),
   })
   const fleets = scheduler.derive('ProxyFleet', attached.gateways, deriveProxyFleet)
+  const selectorServices = scheduler.derive('SelectorServicePlan', attached.selectorServices, planSelectorService)
   const services = listenAddress ? createGatewayServices(scheduler, fleets, sources.services) : undefined
   const bindings =
     services && listenAddress
@@ -127,7 +142,18 @@ function createPipeline(
       : sources.bindings
   const graph = { ...attached, bindings }
   const resources = createEnvoyResources(scheduler, graph, { policy: tablePolicy, ...tableFormOptions })
-  return { scheduler, sources, graph, fleets, services, bundle, infrastructureProblems, ...resources }
+  return {
+    scheduler,
+    sources,
+    graph,
+    fleets,
+    services,
+    selectorServices,
+    bundle,
+    infrastructureProblems,
+    selectorProblems,
+    ...resources,
+  }
 }
 
 function complete(
@@ -143,6 +169,7 @@ function complete(
     statuses: createStatuses(scheduler, graph, programming, {
       controllerName,
       bundle: pipeline.bundle,
+      selectorProblems: pipeline.selectorProblems,
       ...(refusals && { refusals }),
     }),
   }

@@ -115,3 +115,36 @@ test('A thousand routes at once: one write for each, few for the Gateway, and th
   expect(ofGateway).toBeLessThanOrEqual(15)
   expect(bed.writes()).toHaveLength(1_000 + ofGateway)
 })
+
+test('Pods by their labels: the leader makes a Service for them, whose endpoints reach the proxies', async () => {
+  bed.install()
+  bed.server.put({
+    apiVersion: 'gateway.networking.x-k8s.io/v1alpha1',
+    kind: 'XBackend',
+    metadata: { namespace: 'shop', name: 'api' },
+    spec: { type: 'EndpointSelector', port: { number: 8080 }, endpointSelector: { matchLabels: { app: 'api' } } },
+  })
+  const reference = { group: 'gateway.networking.x-k8s.io', kind: 'XBackend', name: 'api' }
+  bed.putRoute('api', { rules: [{ backendRefs: [reference] }] })
+  const replica = await bed.startReplica()
+  const proxy = await bed.bringUp(replica)
+  await vi.waitFor(() => expect(bed.server.get('Service', 'shop', 'api-xbackend')).toBeDefined(), soon)
+  expect(bed.server.get('Service', 'shop', 'api-xbackend')?.metadata['ownerReferences']).toMatchObject([
+    { kind: 'XBackend', uid: bed.server.get('XBackend', 'shop', 'api')?.metadata.uid },
+  ])
+  // As the endpoint slice controller does.
+  bed.server.put({
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { namespace: 'shop', name: 'api-1', labels: { 'kubernetes.io/service-name': 'api-xbackend' } },
+    addressType: 'IPv4',
+    ports: [{ name: '', port: 8080, protocol: 'TCP' }],
+    endpoints: [{ addresses: ['10.1.0.77'], conditions: { ready: true } }],
+  })
+  await vi.waitFor(() => expect(proxy.text('endpoint')).toContain('10.1.0.77'), soon)
+  await bed.clock.leap(10_000)
+  const ancestors = [{ conditions: [{ type: 'Accepted', status: 'True', message: 'The backend is used' }] }]
+  await vi.waitFor(() => expect(bed.server.get('XBackend', 'shop', 'api')?.status).toMatchObject({ ancestors }), soon)
+  expect(bed.writes().filter((write) => write.includes('api-xbackend'))).toEqual(['patch services api-xbackend'])
+  expect(replica.told('error')).toEqual([])
+})

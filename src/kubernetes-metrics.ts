@@ -1,7 +1,7 @@
 import { type MetricFamily, type Sample, singleMetric } from './admin/metric.ts'
 import type { Clock } from './base/clock.ts'
 import type { ElectionCounters } from './providers/kubernetes/leader-election.ts'
-import type { ProvisionerCounters } from './providers/kubernetes/provisioner.ts'
+import type { ReconcileCounters } from './providers/kubernetes/reconcile-queue.ts'
 import type { ReflectorCounters, ReflectorState } from './providers/kubernetes/reflector-health.ts'
 import type { StatusCounters } from './providers/kubernetes/status-counters.ts'
 
@@ -24,7 +24,7 @@ export interface KubernetesCounts {
   readonly watchedKinds: () => Iterable<WatchedKind>
   readonly statusWrites: StatusCounters
   readonly election: { isLeader(): boolean; readonly counters: ElectionCounters }
-  readonly provisioner: { readonly counters: ProvisionerCounters; readonly pending: number }
+  readonly provisioner: { readonly counters: ReconcileCounters; readonly pending: number }
   readonly tokenReviews: {
     readonly reviews: number
     readonly hits: number

@@ -29,6 +29,7 @@ import { Provisioner } from './providers/kubernetes/provisioner.ts'
 import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { findProxyScope } from './providers/kubernetes/proxy-scope.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
+import { SelectorServiceProvisioner } from './providers/kubernetes/selector-service-provisioner.ts'
 import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
 import { StatusWriter } from './providers/kubernetes/status-writer.ts'
 import {
@@ -89,7 +90,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
     allowsLocalBackends: options.allowLocalBackends,
   })
-  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems } = controlPlane
+  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems, selectorProblems } =
+    controlPlane
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
@@ -152,6 +154,19 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
+  const selectorServices = new SelectorServiceProvisioner({
+    xBackends: controlPlane.sources.xBackends,
+    plans: controlPlane.selectorServices,
+    services: controlPlane.sources.services,
+    applier: new KubernetesApplier({ client: api, owned: { get: () => undefined }, logger }),
+    onProblems: (xBackend, problems) =>
+      scheduler.batch(() => {
+        if (problems.length > 0) selectorProblems.set(xBackend, problems)
+        else selectorProblems.delete(xBackend)
+      }),
+    clock,
+    logger,
+  })
   const pods = new ProxyPods({
     client: api,
     clock,
@@ -167,9 +182,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     if (isLeader) {
       writer.activate()
       provisioner.start()
+      selectorServices.start()
     } else {
       writer.deactivate()
       void provisioner.stop()
+      void selectorServices.stop()
     }
   }
   election.subscribe(lead)
@@ -262,7 +279,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       const cancelClose = clock.after(patience, () => api.close())
       writer.close()
       // Nothing is under way any more when the Lease is given back.
-      await provisioner.stop()
+      await Promise.all([provisioner.stop(), selectorServices.stop()])
       await election.stop()
       peers.close()
       await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])

@@ -1,6 +1,7 @@
 import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { BackendIdentity, BackendNode } from '../graph/backend.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -44,7 +45,7 @@ export function createBackends(
       const [scope, name] = splitResourceKey(key)
       const backend = findBackend(reads, graph, name)
       if (!backend) return undefined
-      const certificate = backend.tls && reads.get(clientCertificates, scope)
+      const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, scope))
       const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
       const more = {
         ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
@@ -62,21 +63,33 @@ export function createBackends(
       const [scope, name] = splitResourceKey(key)
       const backend = findBackend(reads, graph, name)
       if (!backend || backend.endpoints.type === 'dns') return undefined
-      const service = namespacedName(backend.target.namespace, backend.target.name)
-      const slices =
-        backend.endpoints.type === 'endpoint-slices' ? reads.lookup(graph.endpointSlicesByService, service) : []
-      const bytes = buildClusterLoadAssignment(backend, slices)
+      const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph))
       return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
     },
     sameContent,
   )
   const secretUsers = scheduler.group('SecretUser of a backend', uses, (key, reads): SecretUser | undefined => {
     const [gateway, name] = splitResourceKey(key)
-    const tls = findBackend(reads, graph, name)?.tls
-    if (!tls || tls.authorities === 'system') return undefined
-    return { gateway, certificates: [], authorities: [tls.authorities] }
+    const backend = findBackend(reads, graph, name)
+    return backend?.tls && buildSecretUser(gateway, [backend])
   })
   return { cluster, endpoint, secretUsers }
+}
+
+/** What TLS to backends takes, beside the certificate of the Gateway. @returns nothing where that is nothing */
+export function buildSecretUser(
+  gateway: NamespacedName | string,
+  backends: readonly BackendNode[],
+): SecretUser | undefined {
+  const certificates = backends.flatMap(({ clientCertificate }) => clientCertificate ?? [])
+  const authorities = backends.flatMap(({ tls }) => (tls && tls.authorities !== 'system' ? [tls.authorities] : []))
+  return certificates.length + authorities.length > 0 ? { gateway, certificates, authorities } : undefined
+}
+
+/** The EndpointSlices that a backend's endpoints come from, if they do. */
+export function listSlices({ endpoints, target }: BackendNode, reads: Reads, graph: Graph): readonly EndpointSlice[] {
+  if (endpoints.type !== 'endpoint-slices') return []
+  return reads.lookup(graph.endpointSlicesByService, namespacedName(target.namespace, endpoints.service))
 }
 
 /** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */

@@ -53,7 +53,7 @@ function addresses(source: EndpointSource, list: readonly EndpointSlice[] = []):
   )
 }
 
-const http: EndpointSource = { type: 'endpoint-slices', portName: 'http' }
+const http: EndpointSource = { type: 'endpoint-slices', service: 'cart', portName: 'http' }
 
 describe('a ClusterLoadAssignment', () => {
   it('lists the ready endpoints of all slices, sorted, each once', () => {
@@ -76,7 +76,7 @@ describe('a ClusterLoadAssignment', () => {
 
   it('takes the only port of a Service, which has no name', () => {
     const list = slices({ ports: '[{port: 8080}]', endpoints: '[{addresses: [10.0.0.1]}]' })
-    expect(addresses({ type: 'endpoint-slices', portName: '' }, list)).toEqual(['10.0.0.1 8080'])
+    expect(addresses({ type: 'endpoint-slices', service: 'cart', portName: '' }, list)).toEqual(['10.0.0.1 8080'])
   })
 
   it('leaves out what is not ready, and counts an endpoint without conditions as ready', () => {

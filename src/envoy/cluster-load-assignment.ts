@@ -1,18 +1,12 @@
-import { isIP } from 'node:net'
-import { compareBy, compareStrings } from '../base/compare.ts'
-import type { Endpoint, EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
+import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import { envoy } from '../gen/envoy.js'
 import { type BackendNode, identityOf, type StaticEndpoint } from '../graph/backend.ts'
+import { collectEndpoints, isPlainAddress, type SocketEndpoint } from '../graph/endpoint.ts'
 import { clusterName } from './names.ts'
 
 type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
 type LbEndpoint = envoy.config.endpoint.v3.LbEndpoint
 const { ClusterLoadAssignment } = envoy.config.endpoint.v3
-
-interface SocketEndpoint {
-  readonly address: string
-  readonly port: number
-}
 
 /**
  * The endpoints of a backend that are known by address: EDS takes IP addresses and Unix sockets, no names.
@@ -62,54 +56,7 @@ function listStaticEndpoints(endpoints: readonly StaticEndpoint[]): LbEndpoint[]
   return [...found.values()]
 }
 
-/** Node accepts a zone ("fe80::1%eth0") as part of an address. */
-function isPlainAddress(address: string): boolean {
-  return isIP(address) !== 0 && !address.includes('%')
-}
-
 /** Linux has room for 108 bytes, a NUL at the end included. */
 function isSocketPath(path: string): boolean {
   return Buffer.byteLength(path) < 108 && !path.includes('\0') && path.isWellFormed()
 }
-
-/**
- * The usable endpoints of a Service, sorted. Those that are terminating but still serve are used only
- * when no other is left (KEP-1669). A dual-stack Service lists each pod once per address family:
- * IPv4 is taken where there is any.
- */
-function collectEndpoints(
-  portName: string,
-  transport: 'TCP' | 'UDP',
-  slices: readonly EndpointSlice[],
-): SocketEndpoint[] {
-  for (const isUsable of [isReady, isServingToTheEnd]) {
-    for (const family of ['IPv4', 'IPv6'] as const) {
-      const found = new Map<string, SocketEndpoint>()
-      for (const slice of slices) {
-        if (slice.addressType !== family) continue
-        const port = slice.ports.find((p) => p.name === portName && p.protocol === transport)?.port
-        if (port === undefined) continue
-        for (const endpoint of slice.endpoints) {
-          const address = endpoint.addresses[0]
-          if (address !== undefined && isPlainAddress(address) && isUsable(endpoint))
-            found.set(`${address} ${port}`, { address, port })
-        }
-      }
-      if (found.size > 0) return [...found.values()].sort(bySocket)
-    }
-  }
-  return []
-}
-
-function isReady({ conditions }: Endpoint): boolean {
-  return conditions.ready !== false
-}
-
-function isServingToTheEnd({ conditions }: Endpoint): boolean {
-  return conditions.serving === true && conditions.terminating === true
-}
-
-const bySocket = compareBy<SocketEndpoint>(
-  (a, b) => compareStrings(a.address, b.address),
-  (a, b) => a.port - b.port,
-)

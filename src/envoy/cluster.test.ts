@@ -11,7 +11,7 @@ const service: BackendNode = {
   state: 'resolved',
   protocol: 'http1',
   webSocket: false,
-  endpoints: { type: 'endpoint-slices', portName: '' },
+  endpoints: { type: 'endpoint-slices', service: 'cart', portName: '' },
 }
 
 function render(backend: BackendNode) {

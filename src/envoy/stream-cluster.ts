@@ -47,7 +47,9 @@ export function buildStreamCluster(
     ...buildClusterBase(name, needsDns(shares) ? buildAssignment(name, shares) : undefined),
     commonLbConfig: { localityWeightedLbConfig: {} },
     transportSocketMatches: shares.flatMap(({ backend, tls }) =>
-      backend && tls ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate }))] : [],
+      backend && tls
+        ? [buildSocketMatch(backend, buildUpstreamTls(tls, { certificate: backend.clientCertificate ?? certificate }))]
+        : [],
     ),
   }).finish()
 }

@@ -1,16 +1,15 @@
 import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { formatObjectKey, type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
+import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import type { BackendKey } from '../graph/backend.ts'
-import type { BackendTls } from '../graph/backend-tls-policy.ts'
+import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import { portKey } from '../graph/programming.ts'
 import type { StreamOwner } from '../graph/stream-owner.ts'
 import type { StreamRouteNode } from '../graph/stream-route.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
-import type { ClientCertificates } from './backends.ts'
+import { buildSecretUser, type ClientCertificates, listSlices } from './backends.ts'
 import { streamClusterName } from './names.ts'
 import { buildResource, sameContent, sourceOfBackend } from './resource.ts'
 import { findOwner, sortHostnames } from './route-fragment.ts'
@@ -55,10 +54,13 @@ export function createStreams(scheduler: Scheduler, graph: Graph, clientCertific
       const known = resolveShares(place, reads, graph)
       // Only endpoints that are names are the cluster's business.
       const shares = needsDns(known) ? withSlices(known, reads, graph) : known
-      const tls = listTls(shares)
-      const certificate = tls.length > 0 ? reads.get(clientCertificates, place.gateway) : undefined
+      const secure = listSecure(shares)
+      const certificate = secure.length > 0 ? reads.get(clientCertificates, place.gateway) : undefined
       const bytes = buildStreamCluster(place.cluster, shares, certificate)
-      const secrets = [...new Set(tls.flatMap((t) => listTlsSecrets(t, certificate)))].sort()
+      const named = secure.flatMap(({ tls, clientCertificate = certificate }) =>
+        tls ? listTlsSecrets(tls, clientCertificate) : [],
+      )
+      const secrets = [...new Set(named)].sort()
       const more = {
         ...(needsDns(shares) && { slowToWarm: true }),
         ...(secrets.length > 0 && { secrets }),
@@ -79,10 +81,7 @@ export function createStreams(scheduler: Scheduler, graph: Graph, clientCertific
     sameContent,
   )
   const secretUsers = scheduler.group('SecretUser of a stream', byCluster, (_key, reads, [place]) => {
-    const authorities = (place ? listTls(resolveShares(place, reads, graph)) : []).flatMap((tls) =>
-      tls.authorities === 'system' ? [] : [tls.authorities],
-    )
-    return place && authorities.length > 0 ? { gateway: place.gateway, certificates: [], authorities } : undefined
+    return place && buildSecretUser(place.gateway, listSecure(resolveShares(place, reads, graph)))
   })
   return { cluster, endpoint, secretUsers, serverNames }
 }
@@ -134,17 +133,13 @@ function resolveShares({ route, mayUseTls }: ServedPlace, reads: Reads, graph: G
     })
 }
 
-function listTls(shares: readonly StreamShare[]): BackendTls[] {
-  return shares.flatMap(({ tls }) => tls ?? [])
+/** Those that are spoken to with TLS. */
+function listSecure(shares: readonly StreamShare[]): BackendNode[] {
+  return shares.flatMap(({ backend, tls }) => (backend && tls ? [backend] : []))
 }
 
 function withSlices(shares: readonly StreamShare[], reads: Reads, graph: Graph): StreamShare[] {
-  return shares.map((share) => {
-    const { backend } = share
-    if (backend?.endpoints.type !== 'endpoint-slices') return share
-    const service = namespacedName(backend.target.namespace, backend.target.name)
-    return { ...share, slices: reads.lookup(graph.endpointSlicesByService, service) }
-  })
+  return shares.map((share) => (share.backend ? { ...share, slices: listSlices(share.backend, reads, graph) } : share))
 }
 
 function sourcesOf({ kind, key, backendRefs }: StreamRouteNode): string[] {

@@ -36,13 +36,17 @@ describe('a Service', () => {
       state: 'resolved',
       protocol: 'http1',
       webSocket: false,
-      endpoints: { type: 'endpoint-slices', portName: 'admin' },
+      endpoints: { type: 'endpoint-slices', service: 'cart', portName: 'admin' },
     })
   })
 
   test('has an unnamed port when it has only one', () => {
     const fixture = new GraphFixture(serviceYaml('shop/cart') + routeTo('[{name: cart, port: 80}]'))
-    expect(fixture.backend('Service', 'shop/cart', 80).endpoints).toEqual({ type: 'endpoint-slices', portName: '' })
+    expect(fixture.backend('Service', 'shop/cart', 80).endpoints).toEqual({
+      type: 'endpoint-slices',
+      service: 'cart',
+      portName: '',
+    })
   })
 
   test('that does not exist is a value with the message that people search for', () => {

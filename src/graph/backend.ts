@@ -3,6 +3,7 @@ import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts
 import type { Backend } from '../gatewayapi/objects/backend.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
 import { type BackendTls, findPolicy, type PoliciesByTarget, targetKey } from './backend-tls-policy.ts'
+import type { CertificateNode } from './certificate.ts'
 import { isLocalHost } from './local-address.ts'
 import type { Problem } from './problem.ts'
 import type { SessionNode } from './session.ts'
@@ -50,8 +51,9 @@ export type StaticEndpoint =
 /** Where the endpoints of a backend come from. */
 export type EndpointSource =
   | {
-      /** EndpointSlices of a Service, by the name of the Service's port ('' for an unnamed one). */
+      /** EndpointSlices of a Service of the backend's namespace, by the name of its port ('' for an unnamed one). */
       readonly type: 'endpoint-slices'
+      readonly service: string
       readonly portName: string
     }
   | { readonly type: 'static'; readonly endpoints: readonly StaticEndpoint[] }
@@ -74,6 +76,8 @@ export interface BackendNode {
   readonly tls?: BackendTls
   /** The policy that says so. */
   readonly tlsPolicy?: NamespacedName
+  /** What proxies show to it in place of the certificate of their Gateway. */
+  readonly clientCertificate?: CertificateNode
   /** Absent: as many retries as routes ask for. */
   readonly retryBudget?: RetryBudget
   /** How clients are kept at one endpoint, where their route says nothing else. */
@@ -212,7 +216,7 @@ function resolveService(key: BackendKey, target: BackendTarget, context: Backend
     const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and nothing says whom to trust: add a BackendTLSPolicy`
     return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
-  const endpoints: EndpointSource = { type: 'endpoint-slices', portName: port.name ?? '' }
+  const endpoints: EndpointSource = { type: 'endpoint-slices', service: target.name, portName: port.name ?? '' }
   const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
   return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
 }

@@ -1,7 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
-import { gatewayGroup, type SecretObjectReference } from '../gatewayapi/objects/reference.ts'
+import { experimentalGroup, gatewayGroup, type SecretObjectReference } from '../gatewayapi/objects/reference.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 
 /** A certificate chain with its private key, from a Secret of type kubernetes.io/tls. */
@@ -99,7 +99,7 @@ function parseDnsNames(subjectAltName: string | undefined): string[] {
 
 /** Who refers to a certificate. */
 export interface CertificateReferrer {
-  readonly kind: 'Gateway' | 'ListenerSet'
+  readonly kind: 'Gateway' | 'ListenerSet' | 'XBackend'
   readonly namespace: string
 }
 
@@ -124,8 +124,9 @@ export function resolveCertificateReference(
   const target = { group: ref.group, kind: ref.kind, namespace: ref.namespace ?? namespace, name: ref.name }
   if (ref.group !== '' || ref.kind !== 'Secret')
     return fail(`certificates come from Secrets: a ${ref.kind} is not supported`)
+  const group = kind === 'XBackend' ? experimentalGroup : gatewayGroup
   const name = `Secret "${target.namespace === namespace ? '' : `${target.namespace}/`}${ref.name}"`
-  if (!isReferencePermitted(reads, grants, { group: gatewayGroup, kind, namespace }, target)) {
+  if (!isReferencePermitted(reads, grants, { group, kind, namespace }, target)) {
     const fix = `add a ReferenceGrant in namespace ${target.namespace} from ${kind} in ${namespace} to Secret`
     return { reason: 'RefNotPermitted', message: `${name} may not be referred to from namespace ${namespace}: ${fix}` }
   }

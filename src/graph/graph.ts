@@ -1,16 +1,18 @@
 import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
+import { experimentalGroup } from '../gatewayapi/objects/reference.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
-import { type BackendKey, type BackendNode, parseBackendKey, resolveBackend } from './backend.ts'
+import { type BackendKey, type BackendNode, backendKey, parseBackendKey, resolveBackend } from './backend.ts'
 import {
   type BackendTLSPolicyNode,
   type PoliciesByTarget,
   resolveBackendTLSPolicy,
   type TargetKey,
+  targetKey,
   targetKeysOf,
 } from './backend-tls-policy.ts'
 import { type CaBundleKey, type CaBundleState, caBundleKey, parseBundle, parseConfigMapBundle } from './ca-bundle.ts'
@@ -33,6 +35,7 @@ import {
   type RouteAttachment,
   type RouteParentNode,
 } from './route-attachment.ts'
+import { deriveSelectorService, type SelectorService } from './selector-service.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
 import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
@@ -52,10 +55,12 @@ import {
   telemetryBackendKeysOf,
 } from './x-telemetry-policy.ts'
 
-/** What anybody refers to as a backend. An edit that refers to the same as before costs no more than being looked at. */
-function listBackendKeys(scheduler: Scheduler, sources: GraphSources): Collection<BackendKey, BackendKey> {
+type BackendKeys = Collection<BackendKey, BackendKey>
+
+/** The backends of routes. A route that refers to the same as before an edit costs no more than being looked at. */
+function listKeysOfRoutes(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   // Routes of different kinds may have one name, so that each kind has an index of its own.
-  return scheduler.join('BackendKey', [
+  return [
     scheduler.keys(
       'BackendKey of HTTPRoutes',
       scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
@@ -76,6 +81,12 @@ function listBackendKeys(scheduler: Scheduler, sources: GraphSources): Collectio
       'BackendKey of UDPRoutes',
       scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
     ),
+  ]
+}
+
+/** The backends of whoever else speaks to some. */
+function listKeysOfOthers(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
+  return [
     scheduler.keys(
       'BackendKey of Gateways',
       scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
@@ -88,7 +99,7 @@ function listBackendKeys(scheduler: Scheduler, sources: GraphSources): Collectio
       'BackendKey of XTelemetryPolicies',
       scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
     ),
-  ])
+  ]
 }
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
@@ -110,6 +121,8 @@ export interface Graph {
   readonly trafficPolicies: Collection<NamespacedName, TrafficPolicyNode>
   readonly trafficPoliciesByTarget: TrafficPolicies
   readonly xBackends: Collection<NamespacedName, XBackendNode>
+  /** By XBackend: those that choose pods by their labels. */
+  readonly selectorServices: Collection<NamespacedName, SelectorService>
   readonly telemetryPolicies: Collection<NamespacedName, TelemetryPolicyNode>
   readonly telemetryPoliciesByGateway: TelemetryPolicies
   readonly policiesByTarget: PoliciesByTarget
@@ -192,20 +205,23 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     trafficPolicies,
     trafficTargetsOf,
   )
-  const { xBackends } = sources
+  const { xBackends, services } = sources
+  const xBackendContext = { services, grants, certificates, configMaps, caBundles, allowsLocal }
   const resolve = (key: BackendKey, reads: Reads) => {
     const node = isXBackend(parseBackendKey(key))
-      ? resolveXBackend(key, { reads, xBackends, configMaps, caBundles, allowsLocal })
+      ? resolveXBackend(key, { reads, xBackends, ...xBackendContext })
       : resolveBackend(key, {
           reads,
-          services: sources.services,
+          services,
           backends: sources.backends,
           policies: policiesByTarget,
           allowsLocal,
         })
     return applyTrafficPolicy(node, reads, trafficPoliciesByTarget)
   }
-  const backends = scheduler.derive('BackendNode', listBackendKeys(scheduler, sources), resolve)
+  const keysOfOthers = listKeysOfOthers(scheduler, sources)
+  const backendKeys = scheduler.join('BackendKey', [...listKeysOfRoutes(scheduler, sources), ...keysOfOthers])
+  const backends = scheduler.derive('BackendNode', backendKeys, resolve)
   const telemetryPolicies = scheduler.derive('TelemetryPolicyNode', sources.xTelemetryPolicies, (policy, reads) =>
     resolveTelemetryPolicy(policy, { reads, grants, backends }),
   )
@@ -302,8 +318,14 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     trafficPolicies,
     trafficPoliciesByTarget,
     xBackends: scheduler.derive('XBackendNode', xBackends, (backend, reads) =>
-      judgeXBackend(backend, { reads, configMaps, caBundles, allowsLocal }),
+      judgeXBackend(backend, { reads, ...xBackendContext }),
     ),
+    selectorServices: scheduler.derive('SelectorService', xBackends, (backend, reads, key) => {
+      const target = { group: experimentalGroup, kind: 'XBackend', ...splitNamespacedName(key) }
+      const ofRoutes = reads.get(gatewaysByTarget, targetKey(target)) ?? []
+      const ofOthers = keysOfOthers.some((named) => reads.has(named, backendKey({ ...target, port: 0 })))
+      return deriveSelectorService(backend, key, ofRoutes.length > 0 || ofOthers)
+    }),
     telemetryPolicies,
     telemetryPoliciesByGateway: scheduler.index(
       'TelemetryPolicyNodes by Gateway',

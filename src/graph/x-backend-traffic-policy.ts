@@ -50,7 +50,8 @@ export function applyTrafficPolicy(backend: BackendNode, reads: Reads, policies:
   return {
     ...backend,
     ...(retryConstraint && { retryBudget: resolveBudget(retryConstraint) }),
-    ...(session && { session }),
+    // What an XBackend says of itself counts before what a policy says of it.
+    ...(session && !backend.session && { session }),
   }
 }
 

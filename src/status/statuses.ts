@@ -3,6 +3,7 @@ import type { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
+import type { Problem } from '../graph/problem.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
 import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
 import { deriveBackendTLSPolicyStatus } from './backend-tls-policy.ts'
@@ -38,13 +39,15 @@ export interface StatusOptions {
   readonly bundle: Collection<BundleKey, ApiBundle>
   /** What proxies refused, by the canonical key of the objects it came from; none offline. */
   readonly refusals?: Index<string, string, Refusal>
+  /** What keeps the Services of XBackends from being made, by XBackend; nothing where none are made. */
+  readonly selectorProblems?: Collection<NamespacedName, readonly Problem[]>
 }
 
 export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,
   programming: Collection<string, PortProgramming>,
-  { controllerName, bundle, refusals }: StatusOptions,
+  { controllerName, bundle, refusals, selectorProblems }: StatusOptions,
 ): Statuses {
   const deriveRoutes = (kind: RouteKindName) => {
     const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
@@ -76,7 +79,13 @@ export function createStatuses(
       ),
     ),
     xBackends: scheduler.derive('XBackendStatus', graph.xBackends, (node, reads) =>
-      deriveXBackendStatus(node, controllerName, reads, graph),
+      deriveXBackendStatus(
+        node,
+        controllerName,
+        reads,
+        graph,
+        (selectorProblems && reads.get(selectorProblems, node.key)) ?? [],
+      ),
     ),
     xBackendTrafficPolicies: scheduler.derive('XBackendTrafficPolicyStatus', graph.trafficPolicies, (node, reads) =>
       deriveTrafficPolicyStatus(node, controllerName, reads, graph),

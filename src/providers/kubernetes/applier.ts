@@ -1,6 +1,6 @@
 import { contentVersion } from '../../base/hash.ts'
 import type { Logger } from '../../base/logger.ts'
-import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName, splitNamespacedName } from '../../gatewayapi/object-key.ts'
 import type { Applier, ApplyResult, ObjectIdentity } from '../../infrastructure/applier.ts'
 import { infrastructureResources, type Manifest } from '../../infrastructure/manifest.ts'
 import { type ApiClient, ApiError, apiPath } from './api-client.ts'
@@ -71,7 +71,7 @@ export class KubernetesApplier implements Applier {
     // The watch does not show what is not ours, and may be late with what is.
     let live: LiveObject | undefined
     try {
-      live = await this.#read(manifest)
+      live = await this.find({ kind: manifest.kind, key: keyOf(manifest) })
     } catch (error) {
       // Without the right to look, whatever else the Gateway needs is made all the same.
       if (isHttp(error, 403)) return this.#refuse(manifest, (error as ApiError).message)
@@ -85,7 +85,7 @@ export class KubernetesApplier implements Applier {
   }
 
   async remove({ kind, key, uid }: ObjectIdentity): Promise<void> {
-    const [namespace = '', name = ''] = key.split('/')
+    const { namespace, name } = splitNamespacedName(key)
     try {
       await this.#options.client.call({
         method: 'DELETE',
@@ -98,7 +98,7 @@ export class KubernetesApplier implements Applier {
       throw error
     }
     this.counters.deleted++
-    this.#options.logger.info('Deleted what a Gateway no longer needs', { kind, object: key })
+    this.#options.logger.info('Deleted what is no longer needed', { kind, object: key })
   }
 
   forget(gateway: NamespacedName): void {
@@ -117,18 +117,21 @@ export class KubernetesApplier implements Applier {
 
   #judgeForeign(manifest: Manifest, { owner, isDeleting }: LiveObject): ApplyResult {
     const [own] = manifest.metadata.ownerReferences
-    const [, gateway] = owner?.gateway.split('/') ?? []
-    // Of a Gateway of the same name that is gone: the garbage collector is on its way.
-    if (isDeleting || (gateway === own?.name && owner?.uid !== own?.uid)) return { state: 'deleting' }
-    const whose = gateway === undefined ? 'belongs to somebody else' : `belongs to Gateway "${gateway}"`
-    const fix = 'delete it, or rename the Gateway'
+    const [, name] = owner?.key.split('/') ?? []
+    const isSameName = owner?.kind === own?.kind && name === own?.name
+    // Of one of the same name that is gone: the garbage collector is on its way.
+    if (isDeleting || (isSameName && owner?.uid !== own?.uid)) return { state: 'deleting' }
+    const whose = owner === undefined ? 'belongs to somebody else' : `belongs to ${owner.kind} "${name}"`
+    const fix = `delete it, or rename the ${own?.kind}`
     return this.#refuse(manifest, `${manifest.kind} "${keyOf(manifest)}" exists already and ${whose}: ${fix}`)
   }
 
-  async #read(manifest: Manifest): Promise<LiveObject | undefined> {
+  /** An object as it is now, whoever it belongs to. */
+  async find({ kind, key }: Pick<ObjectIdentity, 'kind' | 'key'>): Promise<LiveObject | undefined> {
+    const { namespace, name } = splitNamespacedName(key)
     try {
-      const object = await this.#options.client.call({ method: 'GET', path: pathOf(manifest) })
-      return readLiveObject(manifest.kind, asObject(object))
+      const path = apiPath(infrastructureResources[kind], namespace, name)
+      return readLiveObject(kind, asObject(await this.#options.client.call({ method: 'GET', path })))
     } catch (error) {
       if (isHttp(error, 404)) return undefined
       throw error
@@ -201,7 +204,7 @@ export class KubernetesApplier implements Applier {
     this.counters.refused++
     const memory = this.#recall(manifest)
     if (memory.refused !== message)
-      this.#options.logger.warn('An object of a Gateway cannot be made', { object: keyOf(manifest), reason: message })
+      this.#options.logger.warn('An object cannot be made', { object: keyOf(manifest), reason: message })
     memory.refused = message
     return { state: 'refused', message }
   }

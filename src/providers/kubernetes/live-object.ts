@@ -1,16 +1,26 @@
 import { contentVersion } from '../../base/hash.ts'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
-import { gatewayGroup } from '../../gatewayapi/objects/reference.ts'
+import { experimentalGroup, gatewayGroup } from '../../gatewayapi/objects/reference.ts'
 import type { InfrastructureKind } from '../../infrastructure/manifest.ts'
 import { asList, asObject, type JsonObject } from './json.ts'
+
+export interface LiveOwner {
+  readonly kind: OwnerKind
+  readonly key: NamespacedName
+  readonly uid: string
+}
+
+/** The kinds that objects are made for, and their groups. */
+const ownerGroups = { Gateway: gatewayGroup, XBackend: experimentalGroup } as const
+type OwnerKind = keyof typeof ownerGroups
 
 /** One object of the infrastructure as the API server has it. */
 export interface LiveObject {
   readonly kind: InfrastructureKind
   readonly key: NamespacedName
   readonly uid: string
-  /** The Gateway that controls it; undefined if none does. */
-  readonly owner: { readonly gateway: NamespacedName; readonly uid: string } | undefined
+  /** The object of a user that controls it, if it is of a kind that we make objects for. */
+  readonly owner: LiveOwner | undefined
   /** Somebody has deleted it, and finalizers still hold it. */
   readonly isDeleting: boolean
   /** Without what is not for us to say: status, versions, managers of fields. */
@@ -24,22 +34,22 @@ export function readLiveObject(kind: InfrastructureKind, object: JsonObject): Li
   const { apiVersion: _apiVersion, kind: _kind, status: _status, metadata, ...body } = object
   const { name, namespace, uid, deletionTimestamp, labels, annotations, ownerReferences } = asObject(metadata)
   const content = { ...body, metadata: { name, namespace, labels, annotations, ownerReferences } }
-  const controller = asList(ownerReferences).find(
-    (owner) =>
-      owner['controller'] === true &&
-      owner['kind'] === 'Gateway' &&
-      String(owner['apiVersion']).startsWith(`${gatewayGroup}/`),
-  )
   return {
     kind,
     key: namespacedName(String(namespace), String(name)),
     uid: String(uid),
-    owner: controller && {
-      gateway: namespacedName(String(namespace), String(controller['name'])),
-      uid: String(controller['uid']),
-    },
+    owner: findOwner(ownerReferences, String(namespace)),
     isDeleting: deletionTimestamp !== undefined,
     content,
     version: contentVersion(JSON.stringify(content)),
   }
+}
+
+function findOwner(ownerReferences: unknown, namespace: string): LiveOwner | undefined {
+  const controller = asList(ownerReferences).find((owner) => owner['controller'] === true)
+  const kind = (['Gateway', 'XBackend'] as const).find(
+    (k) => controller?.['kind'] === k && String(controller['apiVersion']).startsWith(`${ownerGroups[k]}/`),
+  )
+  if (!controller || !kind) return undefined
+  return { kind, key: namespacedName(namespace, String(controller['name'])), uid: String(controller['uid']) }
 }

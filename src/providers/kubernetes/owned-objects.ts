@@ -45,12 +45,13 @@ export class OwnedObjects {
     const before = this.#objects.get(id)
     // Most events are about a status.
     if (before?.uid === live.uid && before.version === live.version && before.isDeleting === live.isDeleting) return
-    this.#forget(id, before, live.owner?.gateway)
-    if (!live.owner) return
+    const gateway = gatewayOf(live)
+    this.#forget(id, before, gateway)
+    if (gateway === undefined) return
     this.#objects.set(id, live)
-    const siblings = this.#byGateway.get(live.owner.gateway) ?? new Map<string, LiveObject>()
-    this.#byGateway.set(live.owner.gateway, siblings.set(id, live))
-    this.#tell(live.owner.gateway)
+    const siblings = this.#byGateway.get(gateway) ?? new Map<string, LiveObject>()
+    this.#byGateway.set(gateway, siblings.set(id, live))
+    this.#tell(gateway)
   }
 
   delete(kind: InfrastructureKind, key: NamespacedName): void {
@@ -59,7 +60,7 @@ export class OwnedObjects {
   }
 
   #forget(id: string, before: LiveObject | undefined, next: NamespacedName | undefined): void {
-    const gateway = before?.owner?.gateway
+    const gateway = gatewayOf(before)
     if (gateway === undefined) return
     this.#objects.delete(id)
     const siblings = this.#byGateway.get(gateway)
@@ -71,4 +72,8 @@ export class OwnedObjects {
   #tell(gateway: NamespacedName): void {
     for (const listener of this.#listeners) listener(gateway)
   }
+}
+
+function gatewayOf(object: LiveObject | undefined): NamespacedName | undefined {
+  return object?.owner?.kind === 'Gateway' ? object.owner.key : undefined
 }

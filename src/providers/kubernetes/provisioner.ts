@@ -9,10 +9,9 @@ import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
 import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
-import { ApiError } from './api-client.ts'
-import { type BackoffRange, chooseBackoff } from './backoff.ts'
 import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
+import { type ReconcileCounters, ReconcileQueue } from './reconcile-queue.ts'
 
 /** Certificates (PEM) that proxies trust the control plane by. */
 export interface TrustBundle {
@@ -43,35 +42,6 @@ export interface ProvisionerOptions {
   readonly random?: () => number
 }
 
-/** Plain numbers since the start. */
-export interface ProvisionerCounters {
-  reconciliations: number
-  /** Those that ended because the world failed. */
-  failures: number
-}
-
-/** Milliseconds. */
-const backoff: BackoffRange = { base: 1000, max: 60_000 }
-/** The same where a right is missing: who gives it waits for us. */
-const rightBackoff: BackoffRange = { base: 1000, max: 10_000 }
-/**
- * Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds, and more
- * for each Gateway that is in such trouble, so that many do not keep the API server busy.
- */
-const refusedPause = 10_000
-const refusedPauseEach = 50
-
-/** Gateways that are worked on at the same time. */
-const maxRunning = 4
-
-interface Work {
-  state: 'waiting' | 'ready' | 'running'
-  /** Something changed while it was running. */
-  isTouched: boolean
-  failures: number
-  cancelTimer: (() => void) | undefined
-}
-
 /**
  * Makes what each Gateway needs, and keeps it so: whatever is deleted or changed by others comes back, except
  * for fields that they have taken over. To be started by the leader only, and stopped when it is leader no more.
@@ -79,29 +49,39 @@ interface Work {
  */
 export class Provisioner {
   readonly #options: ProvisionerOptions
-  readonly #random: () => number
-  readonly #work = new Map<NamespacedName, Work>()
+  readonly #queue: ReconcileQueue<NamespacedName>
   readonly #troubled = new Set<NamespacedName>()
   readonly #unsubscribe: (() => void)[] = []
-  #running = 0
-  #isActive = false
-  #idle: (() => void)[] = []
-  readonly counters: ProvisionerCounters = { reconciliations: 0, failures: 0 }
 
   constructor(options: ProvisionerOptions) {
     this.#options = options
-    this.#random = options.random ?? Math.random
+    const { clock, logger, random } = options
+    this.#queue = new ReconcileQueue({
+      reconcile: async (gateway) => {
+        const problems = await this.#reconcile(gateway)
+        this.#report(gateway, problems)
+        return problems.length > 0
+      },
+      subject: 'a Gateway',
+      clock,
+      logger,
+      random,
+    })
+  }
+
+  get counters(): ReconcileCounters {
+    return this.#queue.counters
   }
 
   /** Gateways that wait for something to be done, or for another try. */
   get pending(): number {
-    return this.#work.size
+    return this.#queue.pending
   }
 
   /** Looks at everything. `owned` must be complete by now. */
   start(): void {
-    if (this.#isActive) return
-    this.#isActive = true
+    if (this.#queue.isActive) return
+    this.#queue.start()
     const { fleets, plans, owned, trust } = this.#options
     const touchAll = () => {
       for (const gateway of new Set([...[...fleets.entries()].map(([key]) => key), ...owned.gateways()]))
@@ -122,77 +102,18 @@ export class Provisioner {
 
   /** Resolves when nothing is under way any more; what was begun for a Gateway stops at the next object. */
   async stop(): Promise<void> {
-    this.#isActive = false
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
-    for (const [gateway, work] of [...this.#work]) {
-      work.cancelTimer?.()
-      if (work.state !== 'running') this.#work.delete(gateway)
-    }
-    await this.settled()
+    await this.#queue.stop()
   }
 
   /** Resolves when no Gateway is being worked on, or ready to be. */
   settled(): Promise<void> {
-    if (this.#running === 0 && ![...this.#work.values()].some((work) => work.state === 'ready'))
-      return Promise.resolve()
-    return new Promise((resolve) => void this.#idle.push(resolve))
+    return this.#queue.settled()
   }
 
   /** Something about a Gateway may be to do, e.g. because its class is another controller's by now. */
   touch(gateway: NamespacedName): void {
-    if (!this.#isActive) return
-    const work = this.#work.get(gateway) ?? { state: 'ready', isTouched: false, failures: 0, cancelTimer: undefined }
-    this.#work.set(gateway, work)
-    if (work.state === 'running') work.isTouched = true
-    // One that failed waits for its turn, so that a burst of changes is no burst of failures.
-    else if (work.state === 'ready' || work.failures === 0) this.#makeReady(work)
-  }
-
-  #makeReady(work: Work): void {
-    work.cancelTimer?.()
-    work.cancelTimer = undefined
-    work.state = 'ready'
-    // Changes come in bursts; one look is enough for all of one task.
-    setImmediate(() => this.#pump())
-  }
-
-  #pump(): void {
-    for (const [gateway, work] of this.#work) {
-      if (this.#running >= maxRunning || !this.#isActive) break
-      if (work.state === 'ready') void this.#run(gateway, work)
-    }
-    if (this.#running === 0 && ![...this.#work.values()].some((work) => work.state === 'ready'))
-      for (const resolve of this.#idle.splice(0)) resolve()
-  }
-
-  async #run(gateway: NamespacedName, work: Work): Promise<void> {
-    const { logger } = this.#options
-    work.state = 'running'
-    work.isTouched = false
-    this.#running++
-    this.counters.reconciliations++
-    let pause: number | undefined
-    try {
-      const problems = await this.#reconcile(gateway)
-      work.failures = 0
-      this.#report(gateway, problems)
-      if (problems.length > 0) pause = this.#spread(refusedPause + refusedPauseEach * this.#troubled.size)
-    } catch (error) {
-      this.counters.failures++
-      work.failures++
-      pause = this.#chooseBackoff(work.failures, error)
-      const fields = { gateway, failures: work.failures, retryInMilliseconds: Math.round(pause), error: String(error) }
-      if (work.failures === 1) logger.warn('What a Gateway needs could not be made; trying again', fields)
-      else logger.debug('What a Gateway needs could still not be made', fields)
-    }
-    this.#running--
-    if (!this.#isActive) this.#work.delete(gateway)
-    else if (work.isTouched && work.failures === 0) this.#makeReady(work)
-    else if (pause !== undefined) {
-      work.state = 'waiting'
-      work.cancelTimer = this.#options.clock.after(pause, () => this.#makeReady(work))
-    } else this.#work.delete(gateway)
-    this.#pump()
+    this.#queue.touch(gateway)
   }
 
   /** @returns what somebody has to put right */
@@ -215,7 +136,7 @@ export class Provisioner {
     const onlyCreate = fleet.parameters === undefined
     const problems: InfrastructureProblem[] = []
     for (const manifest of manifests) {
-      if (!this.#isActive) return problems
+      if (!this.#queue.isActive) return problems
       const result = await applier.apply(manifest, onlyCreate)
       if (result.state !== 'refused') continue
       problems.push(describeRefusal(manifest, result.message, services))
@@ -239,7 +160,7 @@ export class Provisioner {
   async #removeEach(objects: readonly LiveObject[]): Promise<void> {
     const errors: unknown[] = []
     for (const object of objects)
-      if (!object.isDeleting && this.#isActive)
+      if (!object.isDeleting && this.#queue.isActive)
         await this.#options.applier.remove(object).catch((error: unknown) => errors.push(error))
     if (errors.length > 0) throw errors[0]
   }
@@ -248,17 +169,6 @@ export class Provisioner {
     if (problems.length === 0 && !this.#troubled.delete(gateway)) return
     if (problems.length > 0) this.#troubled.add(gateway)
     this.#options.onProblems(gateway, problems)
-  }
-
-  #chooseBackoff(failures: number, error: unknown): number {
-    const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0
-    const range = error instanceof ApiError && error.status === 403 ? rightBackoff : backoff
-    return Math.max(chooseBackoff(failures, range, this.#random), Math.min(asked, backoff.max))
-  }
-
-  /** Somewhere in the second half, so that those who failed together do not come back together. */
-  #spread(milliseconds: number): number {
-    return (milliseconds * (1 + this.#random())) / 2
   }
 }
 

@@ -15,6 +15,6 @@ export function findProxyScope(
   serviceAccount: string,
 ): NamespacedName | undefined {
   const owner = owned.get('ServiceAccount', namespacedName(namespace, serviceAccount))?.owner
-  const fleet = owner && fleets.get(owner.gateway)
+  const fleet = owner?.kind === 'Gateway' ? fleets.get(owner.key) : undefined
   return fleet?.uid === owner?.uid ? fleet?.key : undefined
 }
