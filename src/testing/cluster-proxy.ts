@@ -77,11 +77,17 @@ export class ClusterProxy {
   }
 }
 
-/** Clusters have endpoints, and listeners route by tables. */
-function listChildren(typeUrl: string, name: string, bytes: Buffer): (readonly [string, string])[] {
+/** Clusters have endpoints, and listeners route by tables; where these are divided, all of them are asked for. */
+function listChildren(typeUrl: string, name: string, bytes: Buffer): readonly (readonly [string, string])[] {
   const resource = renderResource({ typeUrl, bytes })
   if (typeUrl === typeUrls.cluster) return resource['type'] === 'EDS' ? [[typeUrls.endpoint, name]] : []
-  return findTexts(resource, 'route_config_name').map((table) => [typeUrls.route, table])
+  const tables = findTexts(resource, 'route_config_name').map((table) => [typeUrls.route, table] as const)
+  return hasField(resource, 'scoped_rds') ? [...tables, [typeUrls.scopedRoute, '*']] : tables
+}
+
+function hasField(value: Json, field: string): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return Object.entries(value).some(([name, inner]) => name === field || hasField(inner, field))
 }
 
 /** The values of a field wherever it is. */

@@ -26,24 +26,28 @@ function writeAnyHead(writer: protobuf.Writer, resource: EnvoyResource): void {
   writer.uint32(tag(1)).string(resource.typeUrl).uint32(tag(2)).uint32(resource.bytes.length)
 }
 
-function anySize(resource: EnvoyResource): number {
-  const typeUrl = Buffer.byteLength(resource.typeUrl)
-  return 1 + varintSize(typeUrl) + typeUrl + 1 + varintSize(resource.bytes.length) + resource.bytes.length
+/** Bytes of a field with a number below 16. */
+function textSize(text: string): number {
+  const size = Buffer.byteLength(text)
+  return 1 + varintSize(size) + size
+}
+
+function anySize({ typeUrl, bytes }: EnvoyResource): number {
+  return textSize(typeUrl) + 1 + varintSize(bytes.length) + bytes.length
 }
 
 /** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, up to the value. */
 function deltaHead(resource: EnvoyResource): Uint8Array {
   let head = deltaHeads.get(resource)
   if (head === undefined) {
+    const { version, name } = resource
     const any = anySize(resource)
-    const front = protobuf.Writer.create().uint32(tag(1)).string(resource.version).uint32(tag(3)).string(resource.name)
-    const frontBytes = front.uint32(tag(2)).uint32(any).finish()
-    const writer = protobuf.Writer.create()
-    writer.uint32(tag(2)).uint32(frontBytes.length + any)
-    const start = writer.finish()
-    const anyWriter = protobuf.Writer.create()
-    writeAnyHead(anyWriter, resource)
-    head = Buffer.concat([start, frontBytes, anyWriter.finish()])
+    const size = textSize(version) + textSize(name) + 1 + varintSize(any) + any
+    // One writer: what it hands out is a part of a slab that lives as long as any part of it does.
+    const writer = protobuf.Writer.create().uint32(tag(2)).uint32(size)
+    writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
+    writeAnyHead(writer, resource)
+    head = writer.finish()
     deltaHeads.set(resource, head)
   }
   return head

@@ -1,0 +1,176 @@
+/**
+ * What `gatewright serve` costs: memory, CPU, start. `node bench/serve.bench.ts [seconds of changes=60] [routes...]`
+ * needs dist/ and no cluster: the process reads a simulated API server of this one, and one simulated proxy connects.
+ * Exit status 1 if a bound is not kept.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bundleOf, parseAuthority } from '../src/providers/kubernetes/xds-authority.ts'
+import { ClusterProxy } from '../src/testing/cluster-proxy.ts'
+import { FakeApiServer } from '../src/testing/fake-api-server.ts'
+import { FakeTokenIssuer } from '../src/testing/fake-token-issuer.ts'
+import { countFailures, report, reportMachine } from './report.ts'
+import { assignAddress, benchNamespace, countServedRoutes, putCluster, putRoute, putSlice } from './serve-cluster.ts'
+import { ServeProcess } from './serve-process.ts'
+
+const namespace = 'gatewright-system'
+const [changeSeconds = 60, ...given] = process.argv.slice(2).map(Number)
+const sizes = given.length > 0 ? given : [1000, 5000]
+const mebibyte = 1024 * 1024
+const patience = 120_000
+
+interface Bounds {
+  /** MiB. */
+  readonly memory?: number
+  /** Cores. */
+  readonly cpu?: number
+  /** Milliseconds until a proxy has everything. */
+  readonly start?: number
+}
+
+const bounds: Readonly<Record<number, Bounds>> = {
+  1000: { start: 1000 },
+  5000: { start: 3000, memory: 160, cpu: 0.03 },
+}
+
+async function eventually(what: string, isSo: () => boolean, pause = 5): Promise<void> {
+  const deadline = performance.now() + patience
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${patience} ms`)
+    await sleep(pause)
+  }
+}
+
+/** A proxy pod that asks until it is answered, as Envoy does. */
+async function connect(server: FakeApiServer, issuer: FakeTokenIssuer, serve: ServeProcess, proxy: ClusterProxy) {
+  await eventually('an authority', () => server.get('Secret', namespace, 'gatewright-xds') !== undefined)
+  const state = parseAuthority(server.get('Secret', namespace, 'gatewright-xds')?.['data'])
+  if (typeof state !== 'object') throw new Error('there is no authority')
+  const token = issuer.issue({ namespace: benchNamespace, serviceAccount: 'web-gatewright', pod: 'web-1' })
+  const serverName = `gatewright.${namespace}.svc`
+  await serve.untilLogged('Serving xDS')
+  proxy.connect({ address: serve.xdsAddress, trust: bundleOf(state), serverName, token })
+}
+
+async function keepConnected(proxy: ClusterProxy, isDone: () => boolean): Promise<void> {
+  await eventually(
+    'everything at the proxy',
+    () => {
+      if (!proxy.isConnected) proxy.reopen()
+      return isDone()
+    },
+    20,
+  )
+}
+
+/** The longest that the health port kept somebody waiting, until it is told to end. */
+function probeHealth(serve: ServeProcess): () => Promise<number> {
+  let isOver = false
+  let longest = 0
+  const probing = (async () => {
+    while (!isOver) {
+      longest = Math.max(longest, (await serve.probe()) ?? 0)
+      await sleep(5)
+    }
+  })()
+  return async () => {
+    isOver = true
+    await probing
+    return longest
+  }
+}
+
+async function measure(routes: number, directory: string): Promise<void> {
+  const bound = bounds[routes] ?? {}
+  const server = await FakeApiServer.start()
+  const issuer = new FakeTokenIssuer()
+  server.answer(({ url, body }) => {
+    const review = issuer.answer({ path: url.replace(/\?.*/, ''), body })
+    return review && { status: 201, body: review }
+  })
+  putCluster(server, routes, namespace)
+  const kubeconfig = join(directory, 'kubeconfig')
+  const cluster = `{ name: c, cluster: { server: "${server.url}" } }`
+  const user = '{ name: u, user: { token: of-the-control-plane } }'
+  const context = '{ name: x, context: { cluster: c, user: u } }'
+  await writeFile(
+    kubeconfig,
+    `{ apiVersion: v1, kind: Config, current-context: x, clusters: [${cluster}], users: [${user}], contexts: [${context}] }`,
+  )
+  const execArgv = (process.env['SERVE_EXEC_ARGV'] ?? '').split(' ').filter((text) => text !== '')
+  const options = { kubeconfig, namespace, execArgv }
+  const proxy = new ClusterProxy(`${benchNamespace}/web-1`)
+  const hasAll = (one: ClusterProxy) =>
+    one.names('endpoint').length >= routes && one.names('route').length + one.names('scopedRoute').length > 0
+  const isServed = () => countServedRoutes(server) === routes
+  console.log(`${routes} HTTPRoutes, Services and EndpointSlices`)
+
+  // The first start in a cluster: all statuses have to be written.
+  let serve = await ServeProcess.start(options)
+  try {
+    await eventually('a Service for the Gateway', () => assignAddress(server))
+    await connect(server, issuer, serve, proxy)
+    await keepConnected(proxy, () => hasAll(proxy))
+    await eventually('the statuses of all routes', isServed, 200)
+    await sleep(5_000)
+    report('RSS after the first start, all statuses written', serve.memory().resident / mebibyte, 'MiB', bound.memory)
+    report('CPU of the first start', serve.cpu(), 's')
+    proxy.close()
+    await serve.stop()
+
+    // A start in a cluster where everything is as it should be. A fresh proxy, which has to be sent everything.
+    const fresh = new ClusterProxy(`${benchNamespace}/web-1`)
+    serve = await ServeProcess.start(options)
+    const longest = probeHealth(serve)
+    await connect(server, issuer, serve, fresh)
+    await keepConnected(fresh, () => hasAll(fresh))
+    report('start until a new proxy has everything', performance.now() - serve.startedAt, 'ms', bound.start)
+    report('longest wait for the health port meanwhile', await longest(), 'ms')
+    const late = (await serve.metrics()).get('gatewright_admin_event_loop_delay_seconds{quantile="1"}') ?? Number.NaN
+    report('event loop late at most', late * 1000, 'ms')
+    report('CPU of the start', serve.cpu(), 's')
+    // A proxy that has everything comes from another replica.
+    fresh.close()
+    await sleep(500)
+    const before = fresh.resources
+    fresh.reopen()
+    await sleep(3_000)
+    report('resources sent again to a proxy that has everything', fresh.resources - before, '', 0)
+    await sleep(5_000)
+    const { resident, anonymous } = serve.memory()
+    report('RSS after a start, settled', resident / mebibyte, 'MiB', bound.memory)
+    report('of that, not code mapped from files', anonymous / mebibyte, 'MiB')
+    report('heap in use', ((await serve.metrics()).get('nodejs_heap_size_used_bytes') ?? Number.NaN) / mebibyte, 'MiB')
+
+    const cpu = serve.cpu()
+    for (let second = 1; second <= changeSeconds; second++) {
+      const index = (second * 7919) % routes
+      putRoute(server, index, second)
+      if (second % 2 === 0) putSlice(server, index, (second % 250) + 2)
+      await sleep(1_000)
+    }
+    report('cores with an edit/s and an endpoint change per 2 s', (serve.cpu() - cpu) / changeSeconds, '', bound.cpu)
+    const delays = await serve.metrics()
+    const edited = delays.get('gatewright_admin_event_loop_delay_seconds{quantile="1"}') ?? Number.NaN
+    report('event loop late at most, with these changes', edited * 1000, 'ms')
+    report('RSS after these changes', serve.memory().resident / mebibyte, 'MiB', bound.memory)
+    fresh.close()
+    for (const line of serve.complaints()) console.log(`  ${line}`)
+  } finally {
+    proxy.close()
+    await serve.stop()
+    await server.close()
+  }
+}
+
+reportMachine()
+const directory = await mkdtemp(join(tmpdir(), 'gatewright-bench-'))
+try {
+  for (const routes of sizes) await measure(routes, directory)
+} finally {
+  await rm(directory, { recursive: true })
+}
+process.exitCode = countFailures() > 0 ? 1 : 0
