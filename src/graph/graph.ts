@@ -2,11 +2,10 @@ import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
-import type { Gateway } from '../gatewayapi/objects/gateway.ts'
-import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import { experimentalGroup } from '../gatewayapi/objects/reference.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
 import { type BackendKey, type BackendNode, backendKey, parseBackendKey, resolveBackend } from './backend.ts'
+import { listKeysOfOthers, listKeysOfRoutes } from './backend-keys.ts'
 import {
   type BackendTLSPolicyNode,
   type PoliciesByTarget,
@@ -22,9 +21,8 @@ import type { GatewayBinding } from './gateway-binding.ts'
 import { type GatewayClassNode, resolveGatewayClass } from './gateway-class.ts'
 import { resolveGRPCRoute } from './grpc-route.ts'
 import { resolveHTTPRoute } from './http-route.ts'
-import { backendKeysOf, type L7RouteNode } from './l7-route.ts'
+import type { L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
-import { filterBackendKeysOf } from './listener-filter.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { createAncestors } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
@@ -38,7 +36,7 @@ import {
 import { deriveSelectorService, type SelectorService } from './selector-service.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
-import { resolveStreamRoute, type StreamRouteNode, streamBackendKeysOf } from './stream-route.ts'
+import { resolveStreamRoute, type StreamRouteNode } from './stream-route.ts'
 import { isXBackend, judgeXBackend, resolveXBackend, type XBackendNode } from './x-backend.ts'
 import {
   applyTrafficPolicy,
@@ -52,55 +50,7 @@ import {
   resolveTelemetryPolicy,
   type TelemetryPolicies,
   type TelemetryPolicyNode,
-  telemetryBackendKeysOf,
 } from './x-telemetry-policy.ts'
-
-type BackendKeys = Collection<BackendKey, BackendKey>
-
-/** The backends of routes. A route that refers to the same as before an edit costs no more than being looked at. */
-function listKeysOfRoutes(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
-  // Routes of different kinds may have one name, so that each kind has an index of its own.
-  return [
-    scheduler.keys(
-      'BackendKey of HTTPRoutes',
-      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of GRPCRoutes',
-      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TLSRoutes',
-      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TCPRoutes',
-      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of UDPRoutes',
-      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
-    ),
-  ]
-}
-
-/** The backends of whoever else speaks to some. */
-function listKeysOfOthers(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
-  return [
-    scheduler.keys(
-      'BackendKey of Gateways',
-      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of ListenerSets',
-      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of XTelemetryPolicies',
-      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
-    ),
-  ]
-}
 
 /** The attached graph: every object of the user's with its verdict, connected. Read by envoy/, status/ and infrastructure/. */
 export interface Graph {
@@ -339,9 +289,4 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     endpointSlicesByService,
     bindings: sources.bindings,
   }
-}
-
-/** What filters of the listeners of a Gateway or ListenerSet refer to. */
-function listenerBackendKeysOf({ metadata, spec }: Gateway | ListenerSet): BackendKey[] {
-  return filterBackendKeysOf(spec.listeners, metadata.namespace)
 }
