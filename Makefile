@@ -49,7 +49,9 @@ $(NPM_STAMP): package.json package-lock.json $(NODE_DEPS)
 $(ENVOY_STAMP): scripts/requirements.txt
 	@command -v python3 >/dev/null || { echo 'python3 is missing: install Python 3 with its venv module'; exit 1; }
 	@echo 'Installing stock Envoy'
-	@python3 -m venv --clear .venv || { echo 'python3 has no venv module: install it (on Debian: apt-get install python3-venv)'; exit 1; }
+	@# Not "venv --clear": where .venv is a link to another tree's, that would empty the other one.
+	@rm -rf .venv
+	@python3 -m venv .venv || { echo 'python3 has no venv module: install it (on Debian: apt-get install python3-venv)'; exit 1; }
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 

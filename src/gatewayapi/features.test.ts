@@ -23,8 +23,16 @@ test('earlier CRDs know some features by other names', () => {
   expect(experimental).toContain('HTTPRouteRetry')
 })
 
-test('earlier CRDs have no field for the routability of addresses, and standard ones have none', () => {
-  const names = ['GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster']
+test('each release is told the name that it knows', () => {
+  const infrastructureIn = (minor: number) =>
+    supportedFeatureNames({ channel: 'standard', minor }).filter((name) => name.startsWith('GatewayInfrastructure'))
+  expect(infrastructureIn(5)).toEqual(['GatewayInfrastructurePropagation'])
+  expect(infrastructureIn(6)).toEqual(['GatewayInfrastructure'])
+  expect(infrastructureIn(7)).toEqual(['GatewayInfrastructure'])
+})
+
+test('earlier CRDs have no field for the routability of addresses and for filters of listeners, and standard ones have none', () => {
+  const names = ['GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster', 'GatewayListenerFilters']
   expect(supportedFeatureNames({ channel: 'experimental', minor: 7 })).toEqual(expect.arrayContaining(names))
   for (const api of [
     { channel: 'experimental', minor: 6 },

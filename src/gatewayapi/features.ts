@@ -109,14 +109,21 @@ export interface InstalledApi {
 /** Our own schemas, by which objects from files are checked: they have the experimental fields. */
 export const ownApi: InstalledApi = { channel: 'experimental', minor: 7 }
 
-/** Names that 1.7 has changed; the suites of earlier releases know the old ones. */
-const formerNames: ReadonlyMap<string, { readonly name: string; readonly channel: Feature['channel'] }> = new Map([
-  ['GatewayInfrastructure', { name: 'GatewayInfrastructurePropagation', channel: 'standard' }],
-  ['HTTPRouteRetryCodes', { name: 'HTTPRouteRetry', channel: 'experimental' }],
+/** Names that a release has changed; the suites of earlier ones know the old name. */
+const formerNames: ReadonlyMap<
+  string,
+  { readonly name: string; readonly channel: Feature['channel']; readonly changedIn: number }
+> = new Map([
+  ['GatewayInfrastructure', { name: 'GatewayInfrastructurePropagation', channel: 'standard', changedIn: 6 }],
+  ['HTTPRouteRetryCodes', { name: 'HTTPRouteRetry', channel: 'experimental', changedIn: 7 }],
 ])
 
 /** Those whose fields came with 1.7; earlier suites do not know them. */
-const newNames: ReadonlySet<string> = new Set(['GatewayAddressRoutability', 'GatewayAddressRoutabilityCluster'])
+const newNames: ReadonlySet<string> = new Set([
+  'GatewayAddressRoutability',
+  'GatewayAddressRoutabilityCluster',
+  'GatewayListenerFilters',
+])
 
 /**
  * The names for GatewayClass.status.supportedFeatures, sorted as the field wants them: what we have and what the
@@ -126,7 +133,10 @@ export function supportedFeatureNames({ channel, minor }: InstalledApi): string[
   const isThere = (needed: Feature['channel']) => needed === 'standard' || channel === 'experimental'
   return features
     .filter((feature) => feature.claimed && (minor >= 7 || !newNames.has(feature.name)))
-    .map((feature) => (minor < 7 && formerNames.get(feature.name)) || feature)
+    .map((feature) => {
+      const former = formerNames.get(feature.name)
+      return former && minor < former.changedIn ? former : feature
+    })
     .filter((feature) => isThere(feature.channel))
     .map((feature) => feature.name)
     .sort()
