@@ -3,6 +3,8 @@ import { gatewayYaml, httpRouteYaml, referenceGrantYaml, serviceYaml } from './t
 import { type EchoBackend, startEchoBackend } from './testing/echo-backend.ts'
 import { ServingFixture } from './testing/serving-fixture.ts'
 
+/* Features: ReferenceGrant. */
+
 const host = 'shop.example.com'
 let backend: EchoBackend
 let fixture: ServingFixture

@@ -8,7 +8,11 @@ import { type EchoBackend, startEchoBackend } from './testing/echo-backend.ts'
 import { type AllowedOutcomes, Load } from './testing/load.ts'
 import { ServingFixture } from './testing/serving-fixture.ts'
 
-/** What changes while 100 clients ask without pause, and what none of them may notice. */
+/*
+ * What changes while 100 clients ask without pause, and what none of them may notice.
+ *
+ * Features: GatewayPort8080.
+ */
 
 const changes = 100
 const host = 'fruit.example.com'

@@ -3,7 +3,11 @@ import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builder
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { type StaticAnswer, StaticEnvoy } from '../testing/static-envoy.ts'
 
-/* Cross-origin requests through stock Envoy, as browsers make them. */
+/*
+ * Cross-origin requests through stock Envoy, as browsers make them.
+ *
+ * Features: HTTPRouteCORS.
+ */
 
 const backends: EchoBackend[] = []
 let envoy: StaticEnvoy

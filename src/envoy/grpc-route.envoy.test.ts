@@ -13,7 +13,11 @@ import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { type GRPCBackend, GRPCClient, type GRPCResult, startGRPCBackend } from '../testing/grpc-backend.ts'
 import { StaticEnvoy } from '../testing/static-envoy.ts'
 
-/* Stock Envoy with a real gRPC client and servers. Each case has a hostname of its own. */
+/*
+ * Stock Envoy with a real gRPC client and servers. Each case has a hostname of its own.
+ *
+ * Features: GRPCRoute, GRPCRouteNamedRouteRule, GRPCRouteRequestHeaderModifier.
+ */
 
 const methods = ['/shop.Cart/Add', '/shop.Cart/List', '/shop.Cart/StreamItems', '/shop.v2.Cart/Add', '/bank.Pay/Add']
 const certificate = issueCertificate({ dnsNames: ['call.test'] })
@@ -256,6 +260,16 @@ describe('backends', () => {
 
 describe('a call', () => {
   const host = addCase('call.test', `{backendRefs: ${one}}`)
+  const named = addCase(
+    'named.test',
+    `{name: adding, matches: [{method: {method: Add}}], backendRefs: ${two}}`,
+    `{name: the-rest, backendRefs: ${one}}`,
+  )
+
+  it('is served by a rule with a name as by any other', async () => {
+    expect(await who(named, '/shop.Cart/Add')).toBe('two')
+    expect(await who(named, '/shop.Cart/StreamItems')).toBe('one')
+  })
 
   it('may stream in both directions', async () => {
     const answers = await clientOf(host).stream('/shop.Cart/StreamItems', ['a', 'b', 'c'])

@@ -4,7 +4,11 @@ import { gatewayClassYaml, gatewayYaml, grpcRouteYaml, httpRouteYaml, serviceYam
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { type StaticAnswer, StaticEnvoy, type StaticRequest } from '../testing/static-envoy.ts'
 
-/* Filters of listeners through stock Envoy: they run before the route is chosen, and may decide which it is. */
+/*
+ * Filters of listeners through stock Envoy: they run before the route is chosen, and may decide which it is.
+ *
+ * Features: GatewayListenerFilters.
+ */
 
 const backends: EchoBackend[] = []
 let first: AuthBackend

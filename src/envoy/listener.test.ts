@@ -37,6 +37,7 @@ function listener(name: string, more: Partial<ListenerNode> = {}): ListenerNode 
     allowedNamespaces: { from: 'Same' },
     verdict: 'accepted',
     problems: [],
+    notes: [],
     ...more,
   }
 }

@@ -5,7 +5,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
 import { StaticEnvoy } from '../testing/static-envoy.ts'
 
-/* Retries through stock Envoy. A request says how often its backend should fail before it answers. */
+/*
+ * Retries through stock Envoy. A request says how often its backend should fail before it answers.
+ *
+ * Features: HTTPRouteRetryCodes, HTTPRouteRetryConnectionError.
+ */
 
 let flaky: Server
 let refusing: Http2Server

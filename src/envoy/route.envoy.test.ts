@@ -6,8 +6,16 @@ import { type StaticAnswer, StaticEnvoy, type StaticRequest } from '../testing/s
 /*
  * Stock Envoy with static tables made by the builders. Each case has a hostname of its own, so that one
  * Envoy serves them all.
+ *
+ * Features: HTTPRoute303RedirectStatusCode, HTTPRoute307RedirectStatusCode, HTTPRoute308RedirectStatusCode,
+ * HTTPRouteBackendRequestHeaderModification, HTTPRouteBackendTimeout, HTTPRouteBackendURLRewrite,
+ * HTTPRouteHostRewrite, HTTPRouteMethodMatching, HTTPRouteNamedRouteRule, HTTPRoutePathRedirect,
+ * HTTPRoutePathRewrite, HTTPRoutePortRedirect, HTTPRouteQueryParamMatching, HTTPRouteRequestMirror,
+ * HTTPRouteRequestMultipleMirrors, HTTPRouteRequestPercentageMirror, HTTPRouteRequestTimeout,
+ * HTTPRouteResponseHeaderModification, HTTPRouteSchemeRedirect.
  */
 
+const services = ['one', 'two', 'three']
 const backends: EchoBackend[] = []
 let envoy: StaticEnvoy
 
@@ -24,9 +32,9 @@ const addCase = (host: string, ...rules: string[]): string => {
 }
 
 beforeAll(async () => {
-  for (const service of ['one', 'two']) backends.push(await startEchoBackend({ service }))
+  for (const service of services) backends.push(await startEchoBackend({ service }))
   const manifests = [gatewayClassYaml, gatewayYaml('web', listeners)]
-  for (const [index, service] of ['one', 'two'].entries()) {
+  for (const [index, service] of services.entries()) {
     const { address, port } = backends[index] as EchoBackend
     manifests.push(`
 apiVersion: gateway.envoyproxy.io/v1alpha1
@@ -112,6 +120,17 @@ describe('matches', () => {
     expect(await status('/all?q=1&r=yxx', good)).toBe(404)
   })
 })
+
+it('a rule with a name is served as any other', async () => {
+  const { echo } = await get(named, '/two')
+  expect(echo.service).toBe('two')
+  expect((await get(named, '/')).echo.service).toBe('one')
+})
+const named = addCase(
+  'named.test',
+  `{name: second, matches: [{path: {value: /two}}], backendRefs: [${ref('two')}]}`,
+  `{name: first, backendRefs: [${one}]}`,
+)
 
 describe('redirects', () => {
   const rule = (path: string, redirect: string) =>
@@ -379,16 +398,17 @@ describe('mirrors', () => {
   const mirror = (name: string, more = '') => `{type: RequestMirror, requestMirror: {backendRef: ${ref(name)}${more}}}`
   const host = addCase(
     'mirror.test',
-    `{matches: [{path: {value: /all}}], filters: [${mirror('two')}, ${mirror('nobody')}], backendRefs: [${one}]}`,
+    `{matches: [{path: {value: /all}}], filters: [${mirror('two')}, ${mirror('three')}, ${mirror('nobody')}], backendRefs: [${one}]}`,
     `{matches: [{path: {value: /quarter}}], filters: [${mirror('two', ', fraction: {numerator: 1, denominator: 4}')}], backendRefs: [${one}]}`,
     `{matches: [{path: {value: /none}}], filters: [${mirror('two', ', percent: 0')}], backendRefs: [${one}]}`,
     `{matches: [{path: {value: /split}}], backendRefs: [${ref('one', `weight: 3, filters: [${mirror('two', ', percent: 50')}]`)}, ${ref('one', `weight: 7, filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-b, value: b}]}}, ${mirror('two', ', percent: 20')}]`)}]}`,
   )
-  const copies = (path: string) => (backends[1]?.seen ?? []).filter((seen) => seen.path === path)
+  const copies = (path: string, backend = 1) => (backends[backend]?.seen ?? []).filter((seen) => seen.path === path)
 
-  it('copies every request as it is, and ignores a mirror that does not exist', async () => {
+  it('copies every request as it is to each mirror, and ignores one that does not exist', async () => {
     expect((await get(host, '/all/1?x=y')).echo.service).toBe('one')
-    await expect.poll(() => copies('/all/1?x=y').map(({ host }) => host)).toEqual(['mirror.test'])
+    for (const backend of [1, 2])
+      await expect.poll(() => copies('/all/1?x=y', backend).map(({ host }) => host)).toEqual(['mirror.test'])
   })
 
   it('copies a fraction', async () => {

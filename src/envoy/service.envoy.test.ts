@@ -7,7 +7,11 @@ import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { StaticEnvoy } from '../testing/static-envoy.ts'
 import { startTwoProtocolServer, type TwoProtocolServer } from '../testing/two-protocol-server.ts'
 
-/* Services of every type and with every state of their endpoints, through stock Envoy. */
+/*
+ * Services of every type and with every state of their endpoints, through stock Envoy.
+ *
+ * Features: HTTPRouteBackendProtocolH2C, HTTPRouteBackendProtocolWebSocket.
+ */
 
 const echos: EchoBackend[] = []
 let h2c: Http2Server

@@ -1,6 +1,7 @@
 import { envoy } from '../gen/envoy.js'
 import type { ClientValidation } from '../graph/client-validation.ts'
 import type { ListenerNode } from '../graph/listener.ts'
+import type { TlsVersions } from '../graph/tls-option.ts'
 import { packAny } from './any.ts'
 import { adsSource } from './config-source.ts'
 import { authoritiesName, secretName } from './names.ts'
@@ -17,19 +18,32 @@ const { TrustChainVerification } = envoy.extensions.transport_sockets.tls.v3.Cer
  * @param protocols for ALPN; none where Envoy does not know what is spoken
  */
 export function buildDownstreamTls(
-  { certificates, clientValidation }: Pick<ListenerNode, 'certificates' | 'clientValidation'>,
+  {
+    certificates,
+    clientValidation,
+    tlsVersions,
+  }: Pick<ListenerNode, 'certificates' | 'clientValidation' | 'tlsVersions'>,
   protocols: readonly string[] = [],
 ): envoy.config.core.v3.TransportSocket {
   const context: envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext = {
     commonTlsContext: {
       alpnProtocols: protocols,
-      tlsParams: { tlsMinimumProtocolVersion: TlsParameters.TlsProtocol.TLSv1_2 },
+      tlsParams: buildTlsVersions({ min: '1.2', ...tlsVersions }),
       tlsCertificateSdsSecretConfigs: certificates.map((c) => ({ name: secretName(c.key), sdsConfig: adsSource })),
       ...(clientValidation && buildClientValidation(clientValidation)),
     },
     ...(clientValidation?.mode === 'valid-only' && { requireClientCertificate: { value: true } }),
   }
   return { name: 'envoy.transport_sockets.tls', typedConfig: packAny(DownstreamTlsContext, context) }
+}
+
+const protocolOf = { '1.2': TlsParameters.TlsProtocol.TLSv1_2, '1.3': TlsParameters.TlsProtocol.TLSv1_3 } as const
+
+export function buildTlsVersions({ min, max }: TlsVersions): envoy.extensions.transport_sockets.tls.v3.TlsParameters {
+  return {
+    ...(min && { tlsMinimumProtocolVersion: protocolOf[min] }),
+    ...(max && { tlsMaximumProtocolVersion: protocolOf[max] }),
+  }
 }
 
 /** Whether or not one is required, clients are asked for a certificate and told who may have signed it. */

@@ -5,6 +5,7 @@ import type { CertificateNode } from '../graph/certificate.ts'
 import { packAny } from './any.ts'
 import { adsSource } from './config-source.ts'
 import { authoritiesName, secretName } from './names.ts'
+import { buildTlsVersions } from './tls-context.ts'
 
 const { SubjectAltNameMatcher, UpstreamTlsContext } = envoy.extensions.transport_sockets.tls.v3
 type SubjectAltNameMatcher = envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher
@@ -30,6 +31,8 @@ export function buildUpstreamTls(
     sni: tls.serverName,
     commonTlsContext: {
       alpnProtocols: protocols,
+      // Envoy by itself goes no further than 1.2 towards backends.
+      ...(tls.versions && { tlsParams: buildTlsVersions({ max: '1.3', ...tls.versions }) }),
       ...(certificate && {
         tlsCertificateSdsSecretConfigs: [{ name: secretName(certificate.key), sdsConfig: adsSource }],
       }),

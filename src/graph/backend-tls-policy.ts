@@ -12,6 +12,7 @@ import type {
 import type { BackendTarget } from './backend.ts'
 import { type CaBundleContext, type CaBundleKey, resolveCaReference } from './ca-bundle.ts'
 import type { Problem } from './problem.ts'
+import { resolveTlsOptions, type TlsVersions } from './tls-option.ts'
 
 /** How Envoy speaks TLS to a backend, and what it asks of it. */
 export interface BackendTls {
@@ -21,6 +22,8 @@ export interface BackendTls {
   readonly subjectAltNames: readonly SubjectAltName[]
   /** Who may have signed it; sorted. 'system': what the proxy's system trusts. */
   readonly authorities: 'system' | readonly CaBundleKey[]
+  /** Absent: what proxies do by default. */
+  readonly versions?: TlsVersions
   /** Of all of the above: part of the identity of a cluster. What the bundles hold is not part of it. */
   readonly hash: string
 }
@@ -32,6 +35,8 @@ export interface BackendTLSPolicyNode {
   /** undefined: it cannot be honoured, and its targets must not be reached at all. */
   readonly tls: BackendTls | undefined
   readonly problems: readonly Problem[]
+  /** What has no effect, and harms nothing. */
+  readonly notes: readonly string[]
 }
 
 /** "group/Kind/namespace/name": what policies are about. */
@@ -52,7 +57,22 @@ export function targetKeysOf({ source }: BackendTLSPolicyNode): TargetKey[] {
 export function resolveBackendTLSPolicy(source: BackendTLSPolicy, context: CaBundleContext): BackendTLSPolicyNode {
   const { namespace, name } = source.metadata
   const key = namespacedName(namespace, name)
-  return { key, source, ...resolveBackendValidation(source.spec.validation, namespace, 'spec.validation', context) }
+  const { tls, problems } = resolveBackendValidation(source.spec.validation, namespace, 'spec.validation', context)
+  const options = resolveTlsOptions(source.spec.options, 'spec.options')
+  const refused = options.problems.map(({ field, message }) => {
+    return { on: 'Accepted', reason: 'Invalid', message, path: field }
+  })
+  return {
+    key,
+    source,
+    tls: refused.length > 0 ? undefined : tls && limitVersions(tls, options.versions),
+    problems: [...problems, ...refused],
+    notes: options.notes,
+  }
+}
+
+function limitVersions(tls: BackendTls, versions: TlsVersions | undefined): BackendTls {
+  return versions ? { ...tls, versions, hash: contentVersion(`${tls.hash} ${JSON.stringify(versions)}`) } : tls
 }
 
 /**

@@ -22,6 +22,7 @@ const node = (name: string, fields: Partial<ListenerNode> = {}): ListenerNode =>
   allowedNamespaces: { from: 'Same' },
   verdict: 'accepted',
   problems: [],
+  notes: [],
   ...fields,
 })
 

@@ -9,6 +9,7 @@ import { type CertificateContext, type CertificateNode, resolveCertificateRefere
 import type { ClientValidation } from './client-validation.ts'
 import { type ListenerFilterNode, resolveListenerFilters } from './listener-filter.ts'
 import type { Problem } from './problem.ts'
+import { resolveTlsOptions, type TlsVersions } from './tls-option.ts'
 
 /** "namespace/gateway/listener", or "ListenerSet/namespace/set/listener". */
 export type ListenerKey = string & { readonly __brand: 'ListenerKey' }
@@ -52,6 +53,8 @@ export interface ListenerNode {
   readonly tls: 'terminate' | 'passthrough' | 'none'
   /** The certificates that Envoy offers, in the order of the references; broken ones are problems instead. */
   readonly certificates: readonly CertificateNode[]
+  /** Absent: what proxies offer by default. */
+  readonly tlsVersions?: TlsVersions
   /** What every request goes through before its route is chosen. */
   readonly filters: readonly ListenerFilterNode[]
   /** Nobody can be asked who must be: all requests are answered with 500. */
@@ -66,6 +69,8 @@ export interface ListenerNode {
    */
   readonly verdict: 'accepted' | 'attachable' | 'rejected'
   readonly problems: readonly Problem[]
+  /** What has no effect, and harms nothing. */
+  readonly notes: readonly string[]
 }
 
 /** Which kinds of route each protocol can carry. */
@@ -112,12 +117,15 @@ export function resolveListener(
       allowedNamespaces: { from: 'None' },
       verdict: 'rejected',
       problems: [problem],
+      notes: none,
     }
   }
   const kinds = resolveKinds(spec, supported, path)
   const namespaces = resolveNamespaces(spec, path)
   const certificates = base.tls === 'terminate' ? resolveCertificates(owner, spec, path, context) : undefined
   const problems: Problem[] = [...kinds.problems, ...namespaces.problems, ...(certificates?.problems ?? [])]
+  const options = resolveOptions(spec, base.tls, path)
+  problems.push(...options.problems)
   const { filters, isClosed, ...filtered } = resolveListenerFilters(spec, path, referrerOf(owner), context)
   problems.push(...filtered.problems)
   const serves =
@@ -127,13 +135,34 @@ export function resolveListener(
   return {
     ...base,
     certificates: certificates?.certificates ?? [],
+    ...(options.versions && { tlsVersions: options.versions }),
     filters: compactList(filters),
     isClosed,
     supportedKinds: kinds.supportedKinds,
     allowedNamespaces: namespaces.allowedNamespaces,
     verdict: serves ? 'accepted' : 'attachable',
     problems,
+    notes: compactList(options.notes),
   }
+}
+
+function resolveOptions({ tls: spec }: ListenerSpec, tls: ListenerNode['tls'], path: string) {
+  const field = `${path}.tls.options`
+  const { versions, problems, notes } = resolveTlsOptions(spec?.options, field)
+  if (tls === 'terminate')
+    return {
+      versions,
+      problems: problems.map(({ field, message }) => ({
+        on: 'Accepted',
+        reason: 'UnsupportedValue',
+        message,
+        path: field,
+      })),
+      notes,
+    }
+  const isSaid = Object.keys(spec?.options ?? {}).length > 0
+  const note = `${field}: has no effect on a listener that does not end TLS: remove it`
+  return { versions: undefined, problems: [], notes: isSaid ? [note] : [] }
 }
 
 function referrerOf({ kind, key }: ListenerOwner): BackendReferrer {

@@ -11,7 +11,11 @@ import {
 } from '../testing/stream-backends.ts'
 import { startTlsEcho, type TlsAnswer, type TlsEcho } from '../testing/tls-echo.ts'
 
-/* BackendTLSPolicy and the Gateway's own certificate: TLS between stock Envoy and backends. */
+/*
+ * BackendTLSPolicy and the Gateway's own certificate: TLS between stock Envoy and backends.
+ *
+ * Features: BackendTLSPolicy, BackendTLSPolicySANValidation, GatewayBackendClientCertificate.
+ */
 
 const configMap = (name: string, text: string) => `
 apiVersion: v1

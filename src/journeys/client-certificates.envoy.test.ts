@@ -4,7 +4,12 @@ import { type IssuedCertificate, issueCertificate } from '../testing/certificate
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { backendYaml, StandaloneFixture } from '../testing/standalone-fixture.ts'
 
-/* Checks of client certificates: spec.tls.frontend of a Gateway. */
+/*
+ * Checks of client certificates: spec.tls.frontend of a Gateway.
+ *
+ * Features: ClusterTrustBundle, GatewayFrontendClientCertificateValidation,
+ * GatewayFrontendClientCertificateValidationInsecureFallback.
+ */
 
 const configMap = (name: string, text: string) => `
 apiVersion: v1

@@ -6,7 +6,11 @@ import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { sendHttp2 } from '../testing/http2.ts'
 import { backendYaml, StandaloneFixture } from '../testing/standalone-fixture.ts'
 
-/* A host belongs to the most specific listener of its port: features GatewayHTTPListenerIsolation and GatewayHTTPSListenerDetectMisdirectedRequests. */
+/*
+ * A host belongs to the most specific listener of its port.
+ *
+ * Features: GatewayHTTPListenerIsolation, GatewayHTTPSListenerDetectMisdirectedRequests.
+ */
 
 const isolated = ['', '*.example.com', '*.foo.example.com', 'abc.foo.example.com']
 const nameOf = (hostname: string) => (hostname === '' ? 'any' : hostname.replaceAll('.', '-').replace('*', 'wild'))

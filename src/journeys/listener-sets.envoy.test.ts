@@ -12,7 +12,11 @@ import {
   streamServiceYaml,
 } from '../testing/stream-backends.ts'
 
-/* Listeners of ListenerSets serve beside those of their Gateway. */
+/*
+ * Listeners of ListenerSets serve beside those of their Gateway.
+ *
+ * Features: ListenerSet.
+ */
 
 const secure = (name: string, hostname: string) =>
   `{name: ${name}, port: 443, protocol: HTTPS, hostname: ${hostname}, tls: {certificateRefs: [{name: cert}]}}`

@@ -3,7 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { backendYaml, StandaloneFixture } from '../testing/standalone-fixture.ts'
 
-/* Journeys 8, 9, 27, 28, 53: one class, one Gateway, one route, and what goes over the wire. */
+/*
+ * Journeys 8, 9, 27, 28, 53: one class, one Gateway, one route, and what goes over the wire.
+ *
+ * Features: Gateway, HTTPRoute.
+ */
 
 const gateway = `
 apiVersion: gateway.networking.k8s.io/v1

@@ -2,7 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { backendYaml, count, repeat, StandaloneFixture } from '../testing/standalone-fixture.ts'
 
-/* Journeys 38, 39, 40, 52 to 56: parents, matches, timeouts, mirrors, rewrites, header rules. */
+/*
+ * Journeys 38, 39, 40, 52 to 56: parents, matches, timeouts, mirrors, rewrites, header rules.
+ *
+ * Features: HTTPRouteDestinationPortMatching, HTTPRouteParentRefPort.
+ */
 
 const names = ['httpbin', 'my-workload-v1', 'my-workload-v2', 'shadow'] as const
 const gateway = `

@@ -14,7 +14,11 @@ import {
   streamServiceYaml,
 } from '../testing/stream-backends.ts'
 
-/* TLSRoute, TCPRoute and UDPRoute through stock Envoy. */
+/*
+ * TLSRoute, TCPRoute and UDPRoute through stock Envoy.
+ *
+ * Features: TCPRoute, TLSRoute, TLSRouteModeMixed, TLSRouteModeTerminate, UDPRoute.
+ */
 
 const tcpPorts = ['one', 'weights', 'rivals', 'invalid', 'broken', 'empty', 'edited', 'endpoints']
 const udpPorts = ['u-one', 'u-weights', 'u-invalid']

@@ -2,7 +2,7 @@ import type { Reads } from '../collections/collection.ts'
 import { type BackendTLSPolicyNode, findPolicyConflicts, targetKeysOf } from '../graph/backend-tls-policy.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Refusal } from '../graph/programming.ts'
-import { buildConditions, type ConditionRule } from './condition.ts'
+import { addNotes, buildConditions, type ConditionRule } from './condition.ts'
 import { buildPolicyStatus, findAncestors, type PolicyStatus } from './policy-ancestor.ts'
 
 const rules: readonly ConditionRule[] = [
@@ -35,6 +35,11 @@ export function deriveBackendTLSPolicyStatus(
 ): PolicyStatus | undefined {
   const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
   const problems = [...node.problems, ...findPolicyConflicts(node, reads, graph.policiesByTarget), ...refused]
-  const conditions = buildConditions(rules, problems, node.source.metadata.generation ?? 0, true)
+  const conditions = buildConditions(
+    addNotes(rules, 'Accepted', node.notes),
+    problems,
+    node.source.metadata.generation ?? 0,
+    true,
+  )
   return buildPolicyStatus(findAncestors(targetKeysOf(node), reads, graph), controllerName, conditions)
 }

@@ -56,6 +56,23 @@ export function buildConditions(
   return compactList(conditions)
 }
 
+/**
+ * Tells in a condition, where it has no problem, what has no effect or is used otherwise than it is written: its
+ * author should know, and nothing is refused for it.
+ */
+export function addNotes(
+  rules: readonly ConditionRule[],
+  type: string,
+  notes: readonly string[],
+): readonly ConditionRule[] {
+  if (notes.length === 0) return rules
+  return rules.map((rule) => {
+    if (rule.type !== type) return rule
+    const message = truncateMessage([rule.success.message, ...notes].join('; '))
+    return { ...rule, success: { ...rule.success, message } }
+  })
+}
+
 /** Objects have a size limit, and a status must never be what exceeds it. */
 export function truncateMessage(message: string): string {
   return message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength - 3)}...`

@@ -4,7 +4,7 @@ import type { Graph } from '../graph/graph.ts'
 import type { ListenerNode, RouteKind } from '../graph/listener.ts'
 import type { Problem } from '../graph/problem.ts'
 import { type PortProgramming, portKey, transportOf } from '../graph/programming.ts'
-import { buildConditions, type Condition, type ConditionRule } from './condition.ts'
+import { addNotes, buildConditions, type Condition, type ConditionRule } from './condition.ts'
 
 /** In the status of a Gateway and in that of a ListenerSet. */
 export interface ListenerStatus {
@@ -81,7 +81,12 @@ export function deriveListenerStatus(
     name: listener.name,
     supportedKinds: listener.supportedKinds,
     attachedRoutes: context.reads.count(context.graph.attachmentsByListener, listener.key),
-    conditions: buildConditions(listenerRules, problems, surroundings.generation, true),
+    conditions: buildConditions(
+      addNotes(listenerRules, 'Accepted', listener.notes),
+      problems,
+      surroundings.generation,
+      true,
+    ),
   }
 }
 

@@ -9,7 +9,7 @@ import type { Problem } from '../graph/problem.ts'
 import type { SelectorService } from '../graph/selector-service.ts'
 import type { XBackendNode } from '../graph/x-backend.ts'
 import { findTrafficConflicts, type TrafficPolicyNode, trafficTargetsOf } from '../graph/x-backend-traffic-policy.ts'
-import { buildConditions, type ConditionRule, truncateMessage } from './condition.ts'
+import { addNotes, buildConditions, type ConditionRule } from './condition.ts'
 import { buildPolicyStatus, findAncestors, type PolicyStatus } from './policy-ancestor.ts'
 
 const backendRules: readonly ConditionRule[] = [
@@ -41,14 +41,13 @@ export function deriveXBackendStatus(
   const { namespace, name, generation = 0 } = source.metadata
   const target = targetKey({ group: experimentalGroup, kind: 'XBackend', namespace, name })
   const told = [...notes, ...tellEmptiness(reads.get(graph.selectorServices, key), namespace, reads, graph)]
-  const rules = told.length === 0 ? backendRules : backendRules.map((rule) => withNotes(rule, told))
-  const conditions = buildConditions(rules, [...problems, ...infrastructure], generation, true)
+  const conditions = buildConditions(
+    addNotes(backendRules, 'Accepted', told),
+    [...problems, ...infrastructure],
+    generation,
+    true,
+  )
   return buildPolicyStatus(findAncestors([target], reads, graph), controllerName, conditions)
-}
-
-/** What is accepted, and does not do what its author expects. */
-function withNotes({ success, ...rule }: ConditionRule, notes: readonly string[]): ConditionRule {
-  return { ...rule, success: { ...success, message: truncateMessage([success.message, ...notes].join('; ')) } }
 }
 
 /** Why there are no endpoints is found nowhere else: the Service is of our making, and its name is no one's choice. */

@@ -238,7 +238,7 @@ export class ClusterBed {
   }
 
   /** What pods trust the control plane by. */
-  #trust(): string {
+  trust(): string {
     const state = parseAuthority(this.server.get('Secret', namespace, 'gatewright-xds')?.['data'])
     if (typeof state !== 'object') throw new Error('there is no authority')
     return bundleOf(state)
@@ -254,7 +254,7 @@ export class ClusterBed {
 
   reconnect(proxy: ClusterProxy, { xdsAddress }: Replica, pod = 'gw-1', gateway = 'gw'): void {
     const token = this.issuer.issue({ namespace: 'shop', serviceAccount: `${gateway}-gatewright`, pod })
-    proxy.connect({ address: xdsAddress, trust: this.#trust(), serverName, token })
+    proxy.connect({ address: xdsAddress, trust: this.trust(), serverName, token })
   }
 
   /** Writes that were asked for since the requests were last reset, but renewals of the Lease, as "verb resource name". */

@@ -9,6 +9,8 @@ export interface TlsAnswer {
   readonly serverName: string
   /** What ALPN came to. */
   readonly protocol: string
+  /** E.g. "TLSv1.3". */
+  readonly version: string
   /** Subject of the client's certificate; '' where it showed none. */
   readonly client: string
 }
@@ -39,6 +41,7 @@ export function startTlsEcho({ certificate, privateKey }: IssuedCertificate): Pr
       const answer: TlsAnswer = {
         serverName: socket.servername || '',
         protocol: socket.alpnProtocol || '',
+        version: socket.getProtocol() ?? '',
         client: socket.getPeerX509Certificate()?.subject ?? '',
       }
       // Each request of HTTP/1.1 is one handshake, so that a test sees what counts now.
