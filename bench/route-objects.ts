@@ -37,3 +37,29 @@ export function makeHostRoute(index: number, revision = 0): HTTPRoute {
     },
   })
 }
+
+/** Of the rule at a position; all are of one length, so that nothing but the order of rules decides. */
+export const rulePath = (position: number): string => `/rule-${String(position).padStart(5, '0')}`
+
+/** As many as the API allows in one route. */
+const rulesOfRoute = 16
+
+/** Routes for the host of index 0 that have so many rules together, in the order in which Envoy looks at them. */
+export function makeRuleRoutes(rules: number): HTTPRoute[] {
+  const positions = Array.from({ length: rules }, (_, position) => position)
+  return Array.from({ length: Math.ceil(rules / rulesOfRoute) }, (_, index) =>
+    HTTPRoute.parse({
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: `rules-${String(index).padStart(5, '0')}`, namespace: 'default', generation: 1 },
+      spec: {
+        parentRefs: [{ name: 'web' }],
+        hostnames: [hostOf(0)],
+        rules: positions.slice(index * rulesOfRoute, (index + 1) * rulesOfRoute).map((position) => ({
+          matches: [{ path: { type: 'PathPrefix', value: rulePath(position) } }],
+          backendRefs: [{ name: 'echo', port: 80 }],
+        })),
+      },
+    }),
+  )
+}

@@ -15,8 +15,9 @@ import type { PeerAcks } from './xds/peers/peer-acks.ts'
 export interface ClusterParts {
   readonly provider: KubernetesProvider
   readonly writer: StatusWriter
-  readonly provisioner: Provisioner
-  readonly applier: KubernetesApplier
+  /** Of what Gateways need and of what XBackends need. */
+  readonly provisioners: readonly Pick<Provisioner, 'counters' | 'pending'>[]
+  readonly appliers: readonly Pick<KubernetesApplier, 'counters'>[]
   readonly election: LeaderElection
   readonly reviewer: TokenReviewer
   readonly certificate: XdsCertificate
@@ -28,7 +29,7 @@ export interface ClusterParts {
 
 /** What the control plane tells of its dealings with the API server. */
 export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily[] {
-  const { writer, provisioner, applier, election, reviewer, certificate, peers } = parts
+  const { writer, provisioners, appliers, election, reviewer, certificate, peers } = parts
   return [
     ...createKindMetrics(parts),
     createWatchMetric(parts),
@@ -50,18 +51,18 @@ export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily
     {
       name: 'gatewright_infrastructure_objects_total',
       type: 'counter',
-      help: 'What was done to objects of Gateways. refused: they belong to somebody else. yielded: fields left to others.',
-      samples: () => labelled('result', { ...applier.counters }),
+      help: 'What was done to objects of Gateways and XBackends. refused: they belong to somebody else. yielded: fields left to others.',
+      samples: () => labelled('result', sumCounters(appliers.map((applier) => ({ ...applier.counters })))),
     },
     singleMetric('counter', 'gatewright_infrastructure_failures_total', 'Attempts that failed.', () => {
-      return provisioner.counters.failures
+      return sum(provisioners.map(({ counters }) => counters.failures))
     }),
     singleMetric(
       'gauge',
       'gatewright_infrastructure_pending_count',
-      'Gateways that something is to be done for.',
+      'Gateways and XBackends that something is to be done for.',
       () => {
-        return provisioner.pending
+        return sum(provisioners.map(({ pending }) => pending))
       },
     ),
     singleMetric('gauge', 'gatewright_election_leader_status', '1 while this replica leads.', () => {
@@ -179,4 +180,14 @@ function labelled(
   more: Readonly<Record<string, string>> = {},
 ): Sample[] {
   return Object.entries(values).map(([name, value]) => ({ labels: { ...more, [label]: name }, value }))
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((all, number) => all + number, 0)
+}
+
+/** Counters of one kind, name by name. */
+function sumCounters(counters: readonly Readonly<Record<string, number>>[]): Record<string, number> {
+  const names = new Set(counters.flatMap((each) => Object.keys(each)))
+  return Object.fromEntries([...names].map((name) => [name, sum(counters.map((each) => each[name] ?? 0))]))
 }

@@ -61,9 +61,8 @@ async function run({ remove, told, metric, lost = [], prepare, works, watchList 
     const left = all.filter((purpose) => !lost.includes(purpose))
     await vi.waitFor(() => expect(working()).toEqual(left), soon)
     expect(works?.(scene) ?? false).toBe(false)
-    const { replica } = scene
-    expect(replica.told(...told).map(({ message, fields }) => ({ message, fields }))).toHaveLength(1)
-    const shown = [...(await replica.metrics())].filter(([name, value]) => name.startsWith(metric) && value > 0)
+    expect(scene.replica.told(...told).map(({ message, fields }) => ({ message, fields }))).toHaveLength(1)
+    const shown = [...(await scene.replica.metrics())].filter(([name, value]) => name.startsWith(metric) && value > 0)
     expect(shown.map(([name]) => name)).not.toEqual([])
 
     giveBack()

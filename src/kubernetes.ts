@@ -154,11 +154,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     clock,
     logger,
   })
+  const selectorApplier = new KubernetesApplier({ client: api, owned: { get: () => undefined }, logger })
   const selectorServices = new SelectorServiceProvisioner({
     xBackends: controlPlane.sources.xBackends,
     plans: controlPlane.selectorServices,
     services: controlPlane.sources.services,
-    applier: new KubernetesApplier({ client: api, owned: { get: () => undefined }, logger }),
+    applier: selectorApplier,
     onProblems: (xBackend, problems) =>
       scheduler.batch(() => {
         if (problems.length > 0) selectorProblems.set(xBackend, problems)
@@ -228,8 +229,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createClusterMetrics({
         provider,
         writer,
-        provisioner,
-        applier,
+        provisioners: [provisioner, selectorServices],
+        appliers: [applier, selectorApplier],
         election,
         reviewer,
         certificate,

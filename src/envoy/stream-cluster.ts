@@ -6,13 +6,13 @@ import type { CertificateNode } from '../graph/certificate.ts'
 import { buildClusterBase } from './cluster-base.ts'
 import { listLbEndpoints } from './cluster-load-assignment.ts'
 import { backendPath } from './names.ts'
+import { buildLocalities, type WeightedEndpoints } from './stream-locality.ts'
 import { buildUpstreamTls } from './upstream-tls.ts'
 
 const { Cluster } = envoy.config.cluster.v3
 const { ClusterLoadAssignment } = envoy.config.endpoint.v3
 type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
 type LbEndpoint = envoy.config.endpoint.v3.LbEndpoint
-type LocalityLbEndpoints = envoy.config.endpoint.v3.LocalityLbEndpoints
 const { Protocol } = envoy.config.core.v3.SocketAddress
 
 /** A part of the connections of a place. */
@@ -80,23 +80,18 @@ export function buildStreamAssignment(name: string, shares: readonly StreamShare
 }
 
 function buildAssignment(clusterName: string, shares: readonly StreamShare[]): ClusterLoadAssignment {
-  const endpoints: LocalityLbEndpoints[] = []
+  const served: WeightedEndpoints[] = []
   // One locality, because Envoy knows an address once.
   let refused = 0
   for (const { backend, tls, weight, slices } of shares) {
     const found = backend ? listEndpoints(backend, slices) : []
-    const lbEndpoints = backend && tls ? found.map((endpoint) => markEndpoint(endpoint, backend)) : found
-    // Envoy has nothing but the locality to tell backends apart by, and merges those of one name.
-    if (backend && lbEndpoints.length > 0)
-      endpoints.push(buildLocality(backendPath(backend.target), weight, lbEndpoints))
+    const isMarked = tls !== undefined
+    const endpoints = backend && isMarked ? found.map((endpoint) => markEndpoint(endpoint, backend)) : found
+    if (backend && endpoints.length > 0) served.push({ name: backendPath(backend.target), weight, endpoints, isMarked })
     else refused += weight
   }
-  if (refused > 0) endpoints.push(buildLocality('nobody', refused, [nobody]))
-  return { clusterName, endpoints }
-}
-
-function buildLocality(zone: string, weight: number, lbEndpoints: readonly LbEndpoint[]): LocalityLbEndpoints {
-  return { locality: { zone }, loadBalancingWeight: { value: weight }, lbEndpoints }
+  if (refused > 0) served.push({ name: 'nobody', weight: refused, endpoints: [nobody], isMarked: false })
+  return { clusterName, endpoints: buildLocalities(served) }
 }
 
 function listEndpoints(backend: BackendNode, slices: readonly EndpointSlice[]): LbEndpoint[] {

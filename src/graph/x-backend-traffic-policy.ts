@@ -14,6 +14,8 @@ export interface TrafficPolicyNode {
   readonly key: NamespacedName
   readonly source: XBackendTrafficPolicy
   readonly problems: readonly Problem[]
+  /** What is used otherwise than it is written. */
+  readonly notes: readonly string[]
 }
 
 /** By what they are about. */
@@ -33,7 +35,13 @@ export function resolveTrafficPolicy(source: XBackendTrafficPolicy): TrafficPoli
     const message = `${target.kind} "${target.name}" cannot be a backend: use a Service, a Backend or an XBackend`
     problems.push({ on: 'Accepted', reason: 'Invalid', message, path: `spec.targetRefs[${index}]` })
   }
-  return { key: namespacedName(namespace, name), source, problems }
+  const notes: string[] = []
+  const { sessionPersistence } = source.spec
+  if (sessionPersistence)
+    resolveSession(sessionPersistence, '', (problem) =>
+      notes.push(`spec.sessionPersistence.${problem.field}: ${problem.message}`),
+    )
+  return { key: namespacedName(namespace, name), source, problems, notes }
 }
 
 function findWinner(reads: Reads, policies: TrafficPolicies, target: TargetKey): TrafficPolicyNode | undefined {

@@ -20,7 +20,7 @@ import {
  * Features: TCPRoute, TLSRoute, TLSRouteModeMixed, TLSRouteModeTerminate, UDPRoute.
  */
 
-const tcpPorts = ['one', 'weights', 'rivals', 'invalid', 'broken', 'empty', 'edited', 'endpoints']
+const tcpPorts = ['one', 'weights', 'rivals', 'invalid', 'broken', 'empty', 'edited', 'endpoints', 'shared']
 const udpPorts = ['u-one', 'u-weights', 'u-invalid']
 const listeners = [
   ...tcpPorts.map((name, i) => `{name: ${name}, port: ${9300 + i}, protocol: TCP}`),
@@ -84,6 +84,7 @@ beforeAll(async () => {
           '{name: a, port: 3000, weight: 3}, {name: nothing, port: 3000, weight: 1}, {name: bare, port: 3000, weight: 1}',
         ),
       ),
+      streamRouteYaml('TCPRoute', 'shared', to('shared', '{name: a-and-b, port: 3000}, {name: b-and-c, port: 3000}')),
       streamRouteYaml('TCPRoute', 'endpoints', to('endpoints', '{name: moving, port: 3000}')),
     ].join(''),
     edited: edited(1, 0),
@@ -119,6 +120,8 @@ beforeAll(async () => {
     services: [
       ...['a', 'b', 'c', 'tls-a', 'tls-b'].map((name) => service(name)),
       ...['ua', 'ub'].map((name) => service(name, 'UDP')),
+      streamServiceYaml('a-and-b', [backends['a'] as StreamBackend, backends['b'] as StreamBackend]),
+      streamServiceYaml('b-and-c', [backends['b'] as StreamBackend, backends['c'] as StreamBackend]),
       streamServiceYaml('bare', []),
       backendYaml(echo, { service: 'echo' }),
       tlsSecretYaml('all', all.certificate, all.privateKey),
@@ -159,6 +162,15 @@ describe('a TCPRoute', () => {
     expect(others).toEqual({})
     expect(Math.abs(a - 350)).toBeLessThan(25)
     expect(a + b).toBe(500)
+  })
+
+  test('gives a pod that two of its Services select the part of both', async () => {
+    const { a = 0, b = 0, c = 0, ...others } = await greetings('shared', 400)
+    expect(others).toEqual({})
+    // More than five standard deviations of chance; Envoy's own choice of localities is not random at all.
+    expect(Math.abs(a - 100)).toBeLessThan(45)
+    expect(Math.abs(b - 200)).toBeLessThan(50)
+    expect(Math.abs(c - 100)).toBeLessThan(45)
   })
 
   test('that is older gets all connections of a listener, and the other one is told', async () => {

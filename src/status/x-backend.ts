@@ -81,6 +81,7 @@ export function deriveTrafficPolicyStatus(
   graph: Graph,
 ): PolicyStatus | undefined {
   const problems = [...node.problems, ...findTrafficConflicts(node, reads, graph.trafficPoliciesByTarget)]
-  const conditions = buildConditions(policyRules, problems, node.source.metadata.generation ?? 0, true)
+  const rules = addNotes(policyRules, 'Accepted', node.notes)
+  const conditions = buildConditions(rules, problems, node.source.metadata.generation ?? 0, true)
   return buildPolicyStatus(findAncestors(trafficTargetsOf(node), reads, graph), controllerName, conditions)
 }

@@ -101,6 +101,13 @@ export class ServedEnvoy {
     return new ServedEnvoy(directory, process.platform === 'linux' ? own : '127.0.0.1', envoy, log)
   }
 
+  /** @throws while it does not run */
+  get pid(): number {
+    const { pid } = this.#envoy
+    if (pid === undefined) throw new Error('Envoy does not run')
+    return pid
+  }
+
   url(port = 8080, scheme = 'http'): string {
     return `${scheme}://${this.address}:${port}`
   }
@@ -159,8 +166,7 @@ export class ServedEnvoy {
 
   /** SIGKILL; another one takes its place. */
   async restart(): Promise<void> {
-    const { pid } = this.#envoy
-    if (pid === undefined) throw new Error('Envoy does not run')
+    const { pid } = this
     process.kill(pid, 'SIGKILL')
     const deadline = performance.now() + patience
     while (this.#envoy.pid === pid || this.#envoy.adminUrl === undefined) {

@@ -68,7 +68,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [gateway.networking.x-k8s.io]
   resources: [xbackends/status, xbackendtrafficpolicies/status, xtelemetrypolicies/status]
   verbs: [update, patch]
-# The infrastructure of each Gateway, in its namespace.
+# The infrastructure of each Gateway, in its namespace; the Services of XBackends that choose pods by their labels.
 - apiGroups: [""]
   resources: [serviceaccounts, services, configmaps]
   verbs: [get, list, watch, create, patch, delete]

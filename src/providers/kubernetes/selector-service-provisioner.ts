@@ -11,7 +11,7 @@ import {
   type SelectorServicePlan,
 } from '../../infrastructure/selector-service.ts'
 import type { KubernetesApplier } from './applier.ts'
-import { ReconcileQueue } from './reconcile-queue.ts'
+import { type ReconcileCounters, ReconcileQueue } from './reconcile-queue.ts'
 
 export interface SelectorServiceProvisionerOptions {
   readonly xBackends: Collection<NamespacedName, XBackend>
@@ -54,6 +54,15 @@ export class SelectorServiceProvisioner {
       logger,
       random,
     })
+  }
+
+  get counters(): ReconcileCounters {
+    return this.#queue.counters
+  }
+
+  /** XBackends that wait for something to be done, or for another try. */
+  get pending(): number {
+    return this.#queue.pending
   }
 
   /** Looks at everything. The collections must be complete by now. */

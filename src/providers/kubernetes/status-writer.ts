@@ -41,9 +41,7 @@ const newerLimit = 1_000
 const [firstRetry, longestRetry] = [200, 10_000]
 /** More than this the server cannot have meant. */
 const longestRetryAfter = 60_000
-const deniedPause = 10_000
-const probeTime = 1_000
-const refusedPause = 300_000
+const [deniedPause, probeTime, refusedPause] = [10_000, 1_000, 300_000]
 
 /**
  * Writes the statuses that others have derived, while it is active; only the leader's writer is.
