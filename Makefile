@@ -89,9 +89,10 @@ quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: 
 	@exec node scripts/quickstart.ts
 
 .PHONY: bench
-bench: deps build ## Print what an edit costs at several sizes, also through Envoy, and what storms of proxies cost
+bench: deps build ## Print what an edit costs at several sizes, also through Envoy, what serve and storms of proxies cost
 	@node --expose-gc bench/translation.bench.ts
 	@node bench/wire.bench.ts
+	@node bench/serve.bench.ts
 	@node --expose-gc bench/xds.bench.ts
 	@node bench/envoy.bench.ts
 
