@@ -91,12 +91,15 @@ quickstart: deps build ## Serve examples/quickstart with a local Envoy (ONCE=1: 
 	@exec node scripts/quickstart.ts
 
 .PHONY: bench
-bench: deps build ## Print what an edit costs at several sizes, also through Envoy, what storms of proxies and long tables cost
-	@node --expose-gc bench/translation.bench.ts
-	@node bench/wire.bench.ts
-	@node --expose-gc bench/xds.bench.ts
-	@node bench/envoy.bench.ts
-	@node bench/rules.bench.ts
+bench: deps build ## Print what edits cost, also through Envoy, and what serve, storms of proxies and long tables do
+	@status=0; \
+	node --expose-gc bench/translation.bench.ts || status=1; \
+	node bench/wire.bench.ts || status=1; \
+	node bench/serve.bench.ts || status=1; \
+	node --expose-gc bench/xds.bench.ts || status=1; \
+	node bench/envoy.bench.ts || status=1; \
+	node bench/rules.bench.ts || status=1; \
+	exit $$status
 
 .PHONY: e2e-up
 e2e-up: deps build ## A Kubernetes cluster (from source, or the one that KUBECONFIG names) with Gatewright installed

@@ -100,7 +100,7 @@ async function measure({ hosts, tables, bound }: (typeof cases)[number] & { read
 }
 
 /** How long it has run, milliseconds; no number where the system does not tell. */
-async function measureMainThread(pid: number | undefined): Promise<number> {
+async function measureMainThread(pid: number): Promise<number> {
   const text = await readFile(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').catch(() => '')
   return Number(text.split(' ')[0] || Number.NaN) / 1e6
 }

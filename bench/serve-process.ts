@@ -6,8 +6,13 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 
 const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
-/** As the chart sets them. */
-const nodeOptions = '--max-old-space-size-percentage=75 --max-semi-space-size=2'
+/** As the image has them. */
+const imageOptions = ['--disable-proto=delete', '--heap-growing-percent=10']
+/** As the chart sets it. */
+const environment = {
+  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=2',
+  MALLOC_ARENA_MAX: '1',
+}
 /** In which /proc counts the time of processes. */
 const ticksPerSecond = 100
 
@@ -31,11 +36,11 @@ export class ServeProcess {
     this.#adminAddress = `127.0.0.1:${adminPort}`
     const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--identity', 'bench']
     const addresses = [`--xds-address=${this.xdsAddress}`, `--admin-address=${this.#adminAddress}`]
-    const args = ['--disable-proto=delete', ...execArgv, mainFile, 'serve', ...flags, ...addresses]
+    const args = [...imageOptions, ...execArgv, mainFile, 'serve', ...flags, ...addresses]
     const { NODE_COMPILE_CACHE: _cache, ...env } = process.env
     this.#process = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...env, NODE_OPTIONS: nodeOptions, POD_NAME: 'bench' },
+      env: { ...env, ...environment, POD_NAME: 'bench' },
     })
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString()

@@ -20,7 +20,7 @@ import type { ApiBundle } from './status/gateway-class.ts'
 import { type BundleKey, createStatuses, type Statuses } from './status/statuses.ts'
 import type { Authenticator } from './xds/authenticator.ts'
 import { createFleetAcks } from './xds/peers/fleet-acks.ts'
-import type { PeerAck } from './xds/peers/peer-protocol.ts'
+import { isWorthTelling, type PeerAck } from './xds/peers/peer-protocol.ts'
 import { createXdsServer } from './xds/server.ts'
 import type { XdsServer, XdsServerOptions } from './xds/server-options.ts'
 
@@ -94,6 +94,7 @@ export function createServingControlPlane(options: ServingOptions): ServingContr
     logger,
     clock,
     drainTime,
+    publishes: isWorthTelling,
     ...(tls && { tls }),
     ...(isReplica && { isReplica }),
   })

@@ -14,9 +14,10 @@ import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
-import { type NamespacedName, namespacedName } from './gatewayapi/object-key.ts'
+import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { createSink } from './object-sink.ts'
+import { OwnGateways } from './own-gateways.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
 import { findApiAccess } from './providers/kubernetes/kube-config-access.ts'
@@ -97,11 +98,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
   let [isSynced, isListening, isStopped] = [false, false, false]
   const live = new LiveStatuses()
+  const ownGateways = new OwnGateways(createSink(controlPlane), options.controllerNames)
   const provider = new KubernetesProvider({
     client: api,
     clock,
     logger,
-    sink: createSink(controlPlane),
+    sink: ownGateways,
     statuses: live,
     onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
@@ -141,11 +143,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     applier,
     trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
     options: infrastructure,
-    ownershipOf: (gateway) => {
-      const className = controlPlane.sources.gateways.get(gateway)?.spec.gatewayClassName
-      const gatewayClass = className && controlPlane.sources.gatewayClasses.get(namespacedName('', className))
-      return gatewayClass && !options.controllerNames.includes(gatewayClass.spec.controllerName) ? 'foreign' : 'unknown'
-    },
+    ownershipOf: (gateway) => ownGateways.ownershipOf(gateway),
     onProblems: (gateway, problems) =>
       scheduler.batch(() => {
         if (problems.length > 0) infrastructureProblems.set(gateway, problems)

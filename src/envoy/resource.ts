@@ -1,4 +1,5 @@
 import { contentVersion } from '../base/hash.ts'
+import { keepBytes } from '../base/keep-bytes.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
@@ -22,7 +23,7 @@ export function buildResource(
   sources: readonly string[],
   more: Partial<EnvoyResource> = {},
 ): EnvoyResource {
-  return { typeUrl, scope, name, version: contentVersion(bytes), bytes, sources, ...more }
+  return { typeUrl, scope, name, version: contentVersion(bytes), bytes: keepBytes(bytes), sources, ...more }
 }
 
 /** The objects that a cluster of a backend is made from. */

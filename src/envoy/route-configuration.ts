@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
+import { keepBytes } from '../base/keep-bytes.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { type EnvoyResource, type ResourcePart, typeUrls } from '../xds/resource.ts'
@@ -51,7 +52,7 @@ export function buildChunk(virtualHosts: readonly EncodedVirtualHost[]): TableCh
   if (first === undefined) return undefined
   const writer = Writer.create()
   for (const { bytes } of virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
-  const bytes = writer.finish()
+  const bytes = keepBytes(writer.finish())
   return {
     gateway: first.gateway,
     table: first.table,

@@ -1,3 +1,4 @@
+import { keepBytes } from '../base/keep-bytes.ts'
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
@@ -47,7 +48,7 @@ export function buildRoutes(rule: RouteRuleNode, context: RouteContext): Encoded
       .flatMap((form) => addPreflight(form, node))
       .map(({ when, route }) => ({
         rank: node.rank,
-        bytes: Route.encode({ match: buildRouteMatch(node, when), ...route }).finish(),
+        bytes: keepBytes(Route.encode({ match: buildRouteMatch(node, when), ...route }).finish()),
       })),
   )
 }

@@ -1,6 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js'
 import { compactList } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
+import { keepBytes } from '../base/keep-bytes.ts'
 import type { Index, Reads } from '../collections/collection.ts'
 import { anyHostname } from '../gatewayapi/hostname.ts'
 import { compareHostedMatches, type HostedMatch } from '../gatewayapi/match-precedence.ts'
@@ -89,7 +90,7 @@ export function buildVirtualHost(
     for (const { bytes } of candidates.sort(compareHostedMatches)) writer.uint32(routesTag).bytes(bytes)
   }
   if (gate && !gate.isClosed) writer.uint32(routesTag).bytes(lastRoute)
-  const bytes = writer.finish()
+  const bytes = keepBytes(writer.finish())
   return {
     gateway,
     table,

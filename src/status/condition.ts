@@ -1,4 +1,5 @@
 import { compactList } from '../base/compact-list.ts'
+import { LruMap } from '../base/lru-map.ts'
 import type { Problem } from '../graph/problem.ts'
 
 /**
@@ -25,6 +26,9 @@ export interface ConditionRule {
 }
 
 const maxMessageLength = 1024
+/** Most objects have nothing wrong with them and a low generation: so many lists of each table are kept only once. */
+const sharedGenerations = 32
+const successes = new WeakMap<readonly ConditionRule[], LruMap<number, readonly Condition[]>>()
 
 /**
  * Turns problems into the conditions of a table: the most important reason wins, and all messages
@@ -32,6 +36,20 @@ const maxMessageLength = 1024
  * @param withPaths names the field in front of each message
  */
 export function buildConditions(
+  rules: readonly ConditionRule[],
+  problems: readonly Problem[],
+  observedGeneration: number,
+  withPaths: boolean,
+): readonly Condition[] {
+  if (problems.length > 0) return judge(rules, problems, observedGeneration, withPaths)
+  const known = successes.get(rules) ?? new LruMap<number, readonly Condition[]>(sharedGenerations)
+  const conditions = known.get(observedGeneration) ?? judge(rules, problems, observedGeneration, withPaths)
+  known.set(observedGeneration, conditions)
+  successes.set(rules, known)
+  return conditions
+}
+
+function judge(
   rules: readonly ConditionRule[],
   problems: readonly Problem[],
   observedGeneration: number,

@@ -112,11 +112,6 @@ export class ServedEnvoy {
     return `${scheme}://${this.address}:${port}`
   }
 
-  /** Undefined while it is not running. */
-  get pid(): number | undefined {
-    return this.#envoy.pid
-  }
-
   async admin(path: string): Promise<string> {
     return (await fetch(`${this.#envoy.adminUrl}${path}`)).text()
   }

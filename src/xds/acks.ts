@@ -1,4 +1,5 @@
 import type { Source } from '../collections/collection.ts'
+import { addToFew, type Few, forEachOfFew, removeFromFew } from '../collections/few.ts'
 import type { Culprit } from './isolation.ts'
 import type { NamesByType, ScopeView } from './snapshot.ts'
 
@@ -21,9 +22,15 @@ export function ackKey(typeUrl: string, scope: string, name: string): string {
   return `${typeUrl}\n${scope}\n${name}`
 }
 
+interface Acceptance {
+  readonly version: string
+  /** Connected proxies that have it. */
+  count: number
+}
+
 interface Entry {
-  /** How many connected proxies have accepted which version; the one accepted last is at the end. */
-  readonly versions: Map<string, number>
+  /** The one accepted last is at the end. */
+  versions: Few<Acceptance>
   rejected: { readonly version: string; readonly message: string } | undefined
 }
 
@@ -31,11 +38,18 @@ interface Entry {
 export class ScopeAcks {
   readonly #view: ScopeView
   readonly #onDirty: (acks: ScopeAcks) => void
+  readonly #publishes: (key: string, ack: ResourceAck) => boolean
   readonly #types = new Map<string, Map<string, Entry>>()
   #dirty = new Map<string, Set<string>>()
 
-  constructor(view: ScopeView, onDirty: (acks: ScopeAcks) => void) {
+  /** @param publishes of which acks anybody else may know */
+  constructor(
+    view: ScopeView,
+    onDirty: (acks: ScopeAcks) => void,
+    publishes: (key: string, ack: ResourceAck) => boolean = () => true,
+  ) {
     this.#view = view
+    this.#publishes = publishes
     this.#onDirty = onDirty
   }
 
@@ -43,24 +57,24 @@ export class ScopeAcks {
   move(typeUrl: string, name: string, before: string | undefined, after: string | undefined): void {
     if (before === after) return
     const entry = this.#entry(typeUrl, name)
-    if (before !== undefined) {
-      const count = (entry.versions.get(before) ?? 0) - 1
-      if (count > 0) entry.versions.set(before, count)
-      else {
-        entry.versions.delete(before)
-        this.#mark(typeUrl, name)
-      }
+    const left = before === undefined ? undefined : find(entry, before)
+    if (left !== undefined && --left.count === 0) {
+      entry.versions = removeFromFew(entry.versions, left)
+      this.#mark(typeUrl, name)
     }
-    if (after !== undefined) {
-      const count = entry.versions.get(after)
-      entry.versions.set(after, (count ?? 0) + 1)
-      if (count === undefined) this.#mark(typeUrl, name)
-      if (entry.rejected?.version === after) entry.rejected = undefined
+    if (after === undefined) return
+    const reached = find(entry, after)
+    if (reached !== undefined) reached.count++
+    else {
+      entry.versions = addToFew(entry.versions, { version: after, count: 1 })
+      this.#mark(typeUrl, name)
     }
+    if (entry.rejected?.version === after) entry.rejected = undefined
   }
 
   isAcked(typeUrl: string, name: string, version: string): boolean {
-    return this.#types.get(typeUrl)?.get(name)?.versions.has(version) ?? false
+    const entry = this.#types.get(typeUrl)?.get(name)
+    return entry !== undefined && find(entry, version) !== undefined
   }
 
   reject(typeUrl: string, name: string, version: string, message: string): void {
@@ -86,9 +100,9 @@ export class ScopeAcks {
         const key = ackKey(typeUrl, this.#view.scope, name)
         const entry = entries?.get(name)
         const value = entry && this.#valueOf(typeUrl, name, entry)
-        if (value !== undefined) into.set(key, value)
+        if (value !== undefined && this.#publishes(key, value)) into.set(key, value)
         else if (into.has(key)) into.delete(key)
-        if (entry?.versions.size === 0 && entry.rejected === undefined) entries?.delete(name)
+        if (entry !== undefined && entry.versions === undefined && entry.rejected === undefined) entries?.delete(name)
       }
     }
   }
@@ -98,7 +112,10 @@ export class ScopeAcks {
     if (entry.rejected !== undefined && entry.rejected.version !== wanted) entry.rejected = undefined
     // Proxies have it for a while yet, but nobody asks about it.
     if (wanted === undefined) return undefined
-    const newest = entry.versions.has(wanted) ? wanted : [...entry.versions.keys()].at(-1)
+    let newest: string | undefined
+    forEachOfFew(entry.versions, ({ version }) => {
+      if (newest !== wanted) newest = version
+    })
     const message = this.#view.refusalOf(typeUrl, name)
     // One proxy has refused it, or it is not sent to any.
     const told = entry.rejected ?? (message === undefined ? undefined : { version: wanted, message })
@@ -116,7 +133,7 @@ export class ScopeAcks {
     }
     let entry = entries.get(name)
     if (entry === undefined) {
-      entry = { versions: new Map(), rejected: undefined }
+      entry = { versions: undefined, rejected: undefined }
       entries.set(name, entry)
     }
     return entry
@@ -128,4 +145,12 @@ export class ScopeAcks {
     else this.#dirty.set(typeUrl, new Set([name]))
     this.#onDirty(this)
   }
+}
+
+function find({ versions }: Entry, version: string): Acceptance | undefined {
+  let found: Acceptance | undefined
+  forEachOfFew(versions, (acceptance) => {
+    if (acceptance.version === version) found = acceptance
+  })
+  return found
 }

@@ -121,10 +121,11 @@ export class XdsCore {
     const view = this.snapshot.view(identity.scope)
     let group = this.#byView.get(view)
     if (group === undefined) {
-      const acks = new ScopeAcks(view, (dirty) => {
+      const onDirty = (dirty: ScopeAcks) => {
         this.#dirtyAcks.add(dirty)
         this.#loop.schedule()
-      })
+      }
+      const acks = new ScopeAcks(view, onDirty, this.options.publishes)
       group = { acks, sessions: new Set() }
       this.#byView.set(view, group)
     }

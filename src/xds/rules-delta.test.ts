@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type FakeProxy, makeResource, type SeenResponse, XdsBed } from '../testing/xds-bed.ts'
+import { typeUrls } from './resource.ts'
 
 /** Rules D1-D12: the incremental variant only. */
 
@@ -232,4 +233,28 @@ test('a stream with an endless number of types is ended', async () => {
   const proxy = await connect(new XdsBed())
   for (let i = 0; i < 100 && proxy.ended === undefined; i++) proxy.subscribe(`type.googleapis.com/t${i}`)
   expect(proxy.ended?.code).toBe(3)
+})
+
+test('acceptances that nobody asks about are not published, their refusals are', async () => {
+  const bed = new XdsBed({
+    publishes: (key, { rejected }) => rejected !== undefined || !key.startsWith(typeUrls.cluster),
+  })
+  bed.put(makeResource('cluster', 'c'), makeResource('listener', 'l'))
+  const proxy = await bed.connect('delta')
+  for (const type of ['cluster', 'listener'] as const) {
+    proxy.subscribe(type)
+    for (const response of proxy.take()) proxy.ack(response)
+  }
+  bed.settle()
+  expect(bed.ack('listener', 'l')?.ackedVersion).toBe(makeResource('listener', 'l').version)
+  expect(bed.ack('cluster', 'c')).toBeUndefined()
+  bed.put(makeResource('cluster', 'c', 'bad'))
+  for (const response of proxy.take()) proxy.nack(response, 'no')
+  for (const response of proxy.take()) proxy.nack(response, 'no')
+  bed.settle()
+  expect(bed.ack('cluster', 'c')?.rejected?.message).toBe('no')
+  bed.put(makeResource('cluster', 'c', 'good'))
+  for (const response of proxy.take()) proxy.ack(response)
+  bed.settle()
+  expect(bed.ack('cluster', 'c')).toBeUndefined()
 })

@@ -55,6 +55,8 @@ export interface XdsServerOptions {
   readonly isReplica?: (peer: Peer) => Promise<boolean>
   /** @returns why this proxy cannot be served (e.g. its version), if so */
   readonly admitNode?: (node: ProxyNode) => string | undefined
+  /** Which acks become entries of `acks`; all unless given. What nobody reads is not worth an entry for each resource. */
+  readonly publishes?: (key: string, ack: ResourceAck) => boolean
   /** How long an unwanted resource stays after the last table that used it was accepted. Default 30 s. */
   readonly linger?: number
   /** How long it stays after a listener changed or went: Envoy's `--drain-time-s`. Default 60 s. */

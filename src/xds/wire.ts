@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/minimal.js'
+import { keepBytes } from '../base/keep-bytes.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /**
@@ -43,11 +44,10 @@ function deltaHead(resource: EnvoyResource): Uint8Array {
     const { version, name } = resource
     const any = anySize(resource)
     const size = textSize(version) + textSize(name) + 1 + varintSize(any) + any
-    // One writer: what it hands out is a part of a slab that lives as long as any part of it does.
     const writer = protobuf.Writer.create().uint32(tag(2)).uint32(size)
     writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
     writeAnyHead(writer, resource)
-    head = writer.finish()
+    head = keepBytes(writer.finish())
     deltaHeads.set(resource, head)
   }
   return head
@@ -60,7 +60,7 @@ function sotwHead(resource: EnvoyResource): Uint8Array {
     const writer = protobuf.Writer.create()
     writer.uint32(tag(2)).uint32(anySize(resource))
     writeAnyHead(writer, resource)
-    head = writer.finish()
+    head = keepBytes(writer.finish())
     sotwHeads.set(resource, head)
   }
   return head

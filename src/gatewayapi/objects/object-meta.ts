@@ -1,7 +1,7 @@
 /** metadata, apiVersion and kind: what all objects have. Limits are those of the Kubernetes API server. */
 import { z } from 'zod'
 import { checkQualifiedName, DnsLabel, DnsSubdomain, labelRules } from './scalar.ts'
-import { type StringMap, stringMapSchema, textSchema } from './schema.ts'
+import { noStrings, type StringMap, stringMapSchema, textSchema } from './schema.ts'
 
 /** An RFC 3339 time as written. Order times with Date.parse, not as text. */
 const Time = z.iso.datetime({
@@ -33,8 +33,6 @@ export interface ObjectMeta {
   readonly uid?: string | undefined
   readonly resourceVersion?: string | undefined
 }
-
-const noStrings: StringMap = Object.freeze(Object.create(null))
 
 /** metadata with every standard field accepted. What nobody reads here (managedFields and so on) is dropped. */
 export function objectMetaSchema(nameSchema: z.ZodString) {

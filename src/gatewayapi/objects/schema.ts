@@ -119,6 +119,9 @@ export interface StringMapRules {
   readonly checkValue?: (value: string) => string | undefined
 }
 
+/** The one empty map. */
+export const noStrings: StringMap = Object.freeze(Object.create(null))
+
 export function stringMapSchema({ maxEntries, checkKey, checkValue }: StringMapRules = {}) {
   const isMap = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
   const error = (issue: { input?: unknown }) =>
@@ -136,6 +139,7 @@ export function stringMapSchema({ maxEntries, checkKey, checkValue }: StringMapR
       if (problem !== undefined) complain([key], problem)
       else result[key] = value as string
     }
-    return result
+    // One that is made without a prototype stays a hash table, which takes five times the memory.
+    return keys.length === 0 ? noStrings : Object.setPrototypeOf({ ...result }, null)
   })
 }

@@ -7,7 +7,7 @@ import { validateObject } from '../../gatewayapi/validate-object.ts'
 import type { LiveStatus } from './api-client.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import { asObject, type JsonObject } from './json.ts'
-import { projectObject } from './projection.ts'
+import { projectLabels, projectObject } from './projection.ts'
 import type { RawMetadata, RawObject } from './raw-object.ts'
 
 export interface KindCacheOptions {
@@ -52,7 +52,7 @@ export class KindCache {
     const { kind, batch } = this.#options
     if (this.#hasGeneration) batch.addStatus({ kind, key, live: readLiveStatus(raw) })
     const before = this.#objects.get(key)
-    if (before && !listed && this.#hasGeneration && isSameGeneration(before, raw.metadata)) return
+    if (before && !listed && this.#hasGeneration && isSameGeneration(kind, before, raw.metadata)) return
     const { group, versions } = this.#definition
     // Items of built-in lists do not say what they are.
     const version = String(raw['apiVersion'] ?? apiVersionOf(group, String(versions[0])))
@@ -91,11 +91,11 @@ export class KindCache {
 }
 
 /** Whether nothing that is kept can have changed. */
-function isSameGeneration({ metadata: before }: KubernetesObject, metadata: RawMetadata): boolean {
+function isSameGeneration(kind: KindName, { metadata: before }: KubernetesObject, metadata: RawMetadata): boolean {
   if (before.generation === undefined || before.generation !== metadata['generation']) return false
   if (before.uid !== metadata['uid']) return false
   if (before.deletionTimestamp !== (metadata['deletionTimestamp'] ?? undefined)) return false
-  const labels = Object.entries(asObject(metadata['labels']))
+  const labels = Object.entries(asObject(projectLabels(kind, metadata['labels'])))
   return (
     labels.length === Object.keys(before.labels).length &&
     labels.every(([name, value]) => before.labels[name] === value)

@@ -228,12 +228,17 @@ describe('A change', () => {
 
   test('of labels is one where somebody reads them', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'web') })
-    putGateway(bed.api, 'web', { metadata: { labels: { a: 'b' } } })
     putCore(bed.api, 'Service', 'cart', { spec: { ports: [{ port: 80 }] } })
     await settle()
+    putGateway(bed.api, 'web', { metadata: { labels: { a: 'b' } } })
     putCore(bed.api, 'Service', 'cart', { spec: { ports: [{ port: 80 }] } }, { labels: { a: 'b' } })
     await settle()
-    expect(bed.batches.slice(1)).toEqual([['Gateway shop/web', 'Service shop/cart']])
+    const namespace = { apiVersion: 'v1', kind: 'Namespace' }
+    bed.api.put({ ...namespace, metadata: { name: 'blog', labels: { a: 'b' } } })
+    await settle()
+    bed.api.put({ ...namespace, metadata: { name: 'blog', labels: { a: 'c' } } })
+    await settle()
+    expect(bed.batches.slice(1)).toEqual([['Service shop/cart'], ['Namespace /blog'], ['Namespace /blog']])
   })
 
   test('is told again to the sink for each object alone when the batch is refused', async () => {

@@ -1,3 +1,4 @@
+import { LruMap } from '../../base/lru-map.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { LiveStatus } from './api-client.ts'
 import { isOlderVersion } from './resource-version.ts'
@@ -9,12 +10,16 @@ export interface LiveStatusChange {
   readonly live: LiveStatus | undefined
 }
 
+/** Thousands of routes have the same status, written in the same second: so many texts are kept only once. */
+const sharedTexts = 256
+
 /**
  * The statuses of all objects as the API server has them, as far as we know: filled by the reflectors, and by the
  * answers to our own writes, which come earlier. What is known already is never overwritten by something older.
  */
 export class LiveStatuses {
   readonly #byKind = new Map<string, Map<NamespacedName, LiveStatus>>()
+  readonly #texts = new LruMap<string, string>(sharedTexts)
   readonly #listeners = new Set<(changes: readonly LiveStatusChange[]) => void>()
 
   get(kind: string, key: NamespacedName): LiveStatus | undefined {
@@ -57,9 +62,15 @@ export class LiveStatuses {
       if (live === undefined) this.#byKind.get(kind)?.delete(key)
       else {
         const ofKind = this.#byKind.get(kind) ?? new Map<NamespacedName, LiveStatus>()
-        this.#byKind.set(kind, ofKind.set(key, live))
+        this.#byKind.set(kind, ofKind.set(key, { ...live, status: this.#share(live.status) }))
       }
     }
     for (const listener of this.#listeners) listener(changes)
+  }
+
+  #share(text: string): string {
+    const known = this.#texts.get(text)
+    if (known === undefined) this.#texts.set(text, text)
+    return known ?? text
   }
 }

@@ -7,7 +7,7 @@ import type { RawObject } from './raw-object.ts'
 interface Projection {
   /** Of metadata, beside name, namespace and labels; {@link identity} unless given. */
   readonly metadata?: readonly string[]
-  /** Keys of labels; all unless given. A label that nobody reads is memory, and a change of it is work. */
+  /** Keys of labels; our own unless given. A label that nobody reads is memory, and a change of it is work. */
   readonly labels?: (key: string) => boolean
   /** Everything but metadata and status; as it is unless given. */
   readonly content?: (object: JsonObject) => JsonObject
@@ -39,12 +39,12 @@ const endpointFields = ['addresses', 'conditions', 'zone']
 const authorityKey = 'ca.crt'
 const certificateKeys = ['tls.crt', 'tls.key', authorityKey]
 
-/** Kinds that are not here keep all but annotations, managed fields and status. */
+/** Kinds that are not here keep all but annotations, foreign labels, managed fields and status. */
 const projections: { readonly [K in KindName]?: Projection } = {
-  Namespace: { metadata: [], content: () => ({}) },
+  // Selectors of listeners may ask for any.
+  Namespace: { metadata: [], labels: () => true, content: () => ({}) },
   Service: {
     metadata: ['deletionTimestamp'],
-    labels: isOwnLabel,
     content: ({ spec }) => ({
       spec: mapField(pick(spec, serviceFields), 'ports', (port) => pick(port, servicePortFields)),
     }),
@@ -58,13 +58,11 @@ const projections: { readonly [K in KindName]?: Projection } = {
   },
   Secret: {
     metadata: [],
-    labels: isOwnLabel,
     content: ({ type, data }) => ({ type, data: pick(data, certificateKeys) }),
     selector: { fieldSelector: 'type=kubernetes.io/tls' },
   },
   ConfigMap: {
     metadata: [],
-    labels: isOwnLabel,
     content: ({ data, binaryData }) => ({
       data: isObject(data) ? projectConfigData(data) : data,
       binaryData: pick(binaryData, [authorityKey]),
@@ -78,23 +76,32 @@ export function selectorOf(kind: KindName): Readonly<Record<string, string>> {
 }
 
 /**
- * Leaves out of an object what nothing here reads: managedFields, annotations, resourceVersion, most statuses
- * and data that no Gateway can refer to. The input is not changed. What is not of the right form is kept as it
+ * Leaves out of an object what nothing here reads: managedFields, annotations, resourceVersion, most labels
+ * and statuses, and data that no Gateway can refer to. The input is not changed. What is not of the right form is kept as it
  * is, for the schema to complain about.
  */
 export function projectObject(kind: KindName, apiVersion: string, object: RawObject): JsonObject {
-  const { metadata: fields = identity, labels: isKept, content, status } = projections[kind] ?? {}
+  const { metadata: fields = identity, content, status } = projections[kind] ?? {}
   const { apiVersion: _apiVersion, kind: _kind, metadata, status: live, ...rest } = object
   const { name, namespace } = metadata
-  const labels = metadata['labels']
-  const kept = isKept && isObject(labels) ? pick(labels, Object.keys(labels).filter(isKept)) : labels
   return {
     apiVersion,
     kind,
-    metadata: { name, namespace, ...(pick(metadata, fields) as JsonObject), labels: kept },
+    metadata: {
+      name,
+      namespace,
+      ...(pick(metadata, fields) as JsonObject),
+      labels: projectLabels(kind, metadata['labels']),
+    },
     ...(content ? content(rest) : rest),
     ...(status && { status: pick(live, status) }),
   }
+}
+
+/** The labels that are kept; what is no map of them as it is. */
+export function projectLabels(kind: KindName, labels: unknown): unknown {
+  const isKept = projections[kind]?.labels ?? isOwnLabel
+  return isObject(labels) ? pick(labels, Object.keys(labels).filter(isKept)) : labels
 }
 
 /** The fields of an object that are named and there; what is no object as it is. */
