@@ -74,8 +74,8 @@ export interface Graph {
   readonly telemetryPolicies: Collection<NamespacedName, TelemetryPolicyNode>
   readonly telemetryPoliciesByGateway: TelemetryPolicies
   readonly policiesByTarget: PoliciesByTarget
-  /** The ancestors of policies. */
-  readonly gatewaysByTarget: Collection<TargetKey, readonly NamespacedName[]>
+  /** The ancestors of its policies, sorted. No collection: there are as many targets as backends, and few have a policy. */
+  readonly findAncestors: (target: TargetKey, reads: Reads) => readonly NamespacedName[]
   readonly caBundles: Collection<CaBundleKey, CaBundleState>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
@@ -282,9 +282,6 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
   const attachmentsByTarget = scheduler.index('RouteAttachments by policy target', attachments, targetsOfAttachment)
-  const gatewaysByTarget = scheduler.group('Gateways by policy target', attachmentsByTarget, (target, reads, members) =>
-    listAncestors(target, members, reads, grants),
-  )
   const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
@@ -317,7 +314,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       gatewaysOfTelemetry,
     ),
     policiesByTarget,
-    gatewaysByTarget,
+    findAncestors: (target, reads) => listAncestors(target, reads.lookup(attachmentsByTarget, target), reads, grants),
     caBundles,
     backends,
     endpointSlicesByService,
