@@ -1,19 +1,33 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import type { ControlPlane } from './control-plane.ts'
-import type { ObjectSink } from './providers/object-sink.ts'
+import type { ObjectChange, ObjectSink } from './providers/object-sink.ts'
 import { sourcesByKind } from './sources.ts'
 
+/** Milliseconds of work between two pauses for other events: renewals of the Lease and probes do not wait for a load. */
+const turn = 5
+
 /** Puts what a provider finds into the sources, one batch for each set of changes. */
-export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler' | 'sources'>): ObjectSink {
+export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler' | 'sources'>): Required<ObjectSink> {
   const sourceOf = sourcesByKind(sources)
+  const write = (changes: readonly ObjectChange[]) => {
+    for (const { kind, key, object } of changes) {
+      const source = sourceOf(kind)
+      if (object === undefined) source.delete(key)
+      else source.set(key, object)
+    }
+  }
   return {
-    apply(changes) {
-      scheduler.batch(() => {
-        for (const { kind, key, object } of changes) {
-          const source = sourceOf(kind)
-          if (object === undefined) source.delete(key)
-          else source.set(key, object)
-        }
-      })
-    },
+    apply: (changes) => scheduler.batch(() => write(changes)),
+    load: (changes) => scheduler.batchInTurns(() => write(changes), createPauses()),
+  }
+}
+
+function createPauses(): () => Promise<void> | undefined {
+  let end = performance.now() + turn
+  return () => {
+    if (performance.now() < end) return undefined
+    return yieldToEvents().then(() => {
+      end = performance.now() + turn
+    })
   }
 }

@@ -82,6 +82,18 @@ describe('What comes through', () => {
     ])
   })
 
+  test('is known after a load, which has turns if the sink gives any', async () => {
+    const loads: string[][] = []
+    const load = async (changes: readonly ObjectChange[]) => void loads.push(changes.map(({ kind }) => kind))
+    const apply = (changes: readonly ObjectChange[]) => void batches.push(changes.map(({ kind }) => kind))
+    const patient = new OwnGateways({ apply, load }, [ours])
+    await patient.load([classOf('a', ours), classOf('b', theirs), gatewayOf('a')])
+    patient.apply([gatewayOf('b')])
+    expect({ loads, batches }).toEqual({ loads: [['GatewayClass', 'Gateway']], batches: [['Gateway']] })
+    await own.load([classOf('a', ours), gatewayOf('a')])
+    expect(batches[1]).toEqual(['+GatewayClass', '+Gateway'])
+  })
+
   test('comes once more by itself when the sink refused it together with something else', () => {
     poison = true
     const changes = [classOf('a', ours), gatewayOf('a')]

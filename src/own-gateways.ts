@@ -24,6 +24,21 @@ export class OwnGateways implements ObjectSink {
   }
 
   apply(changes: readonly ObjectChange[]): void {
+    const passing = this.#select(changes)
+    if (passing.length === 0) return
+    this.#next.apply(passing)
+    // Only now: when the next sink throws, nothing has changed there, and each change comes again by itself.
+    this.#note(passing)
+  }
+
+  async load(changes: readonly ObjectChange[]): Promise<void> {
+    const passing = this.#select(changes)
+    if (this.#next.load) await this.#next.load(passing)
+    else this.#next.apply(passing)
+    this.#note(passing)
+  }
+
+  #select(changes: readonly ObjectChange[]): readonly ObjectChange[] {
     const others: ObjectChange[] = []
     const classes = new Set<NamespacedName>()
     const gateways = new Set<NamespacedName>()
@@ -39,11 +54,12 @@ export class OwnGateways implements ObjectSink {
     }
     if (classes.size > 0)
       for (const [key, gateway] of this.#gateways) if (classes.has(classKeyOf(gateway))) gateways.add(key)
-    const own = [...this.#listOwnClasses(classes), ...this.#listOwnGateways(gateways)]
-    if (own.length + others.length === 0) return
-    this.#next.apply([...own, ...others])
-    // Only now: when the next sink throws, nothing has changed there, and each change comes again by itself.
-    for (const { kind, key, object } of own) {
+    return [...this.#listOwnClasses(classes), ...this.#listOwnGateways(gateways), ...others]
+  }
+
+  #note(passed: readonly ObjectChange[]): void {
+    for (const { kind, key, object } of passed) {
+      if (kind !== 'GatewayClass' && kind !== 'Gateway') continue
       if (object === undefined) this.#passed[kind].delete(key)
       else this.#passed[kind].add(key)
     }

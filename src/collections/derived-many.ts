@@ -54,8 +54,7 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
     for (const key of this.#claims.keys()) yield [key as K2, this.get(key as K2) as W]
   }
 
-  protected override settleKeys(keys: ReadonlySet<K>): void {
-    super.settleKeys(keys)
+  protected override finishKeys(): void {
     // Only now, because a key may have moved from one input to another.
     for (const [key, before] of this.#touched) this.#show(key, before)
     this.#touched.clear()

@@ -295,6 +295,43 @@ describe('The incremental state', () => {
     )
   })
 
+  test('is the same when a batch settles in turns, with others in its pauses', async () => {
+    const loads = fc.array(fc.record({ edits: fc.array(edit, { maxLength: 40 }), between: batches }), { maxLength: 4 })
+    await fc.assert(
+      fc.asyncProperty(loads, fc.integer({ min: 1, max: 5 }), async (sequence, size) => {
+        const scheduler = new Scheduler()
+        const sources = buildSources(scheduler)
+        const network = buildNetwork(scheduler, sources)
+        const complaints: unknown[] = []
+        const copies = network.collections.map((collection) => follow(collection, complaints))
+        const plain = new Scheduler()
+        const model = buildSources(plain)
+        for (const { edits, between } of sequence) {
+          const left = [...between]
+          let pauses = 0
+          await scheduler.batchInTurns(
+            () => edits.forEach(({ source, apply }) => void apply(sources[source] as unknown as Source<string, never>)),
+            () => {
+              if (++pauses % 7 !== 0) return undefined
+              const next = left.pop()
+              if (next) run(scheduler, sources, next)
+              return Promise.resolve()
+            },
+            size,
+          )
+          run(plain, model, edits)
+          for (const other of between.slice(left.length).reverse()) run(plain, model, other)
+          const scratch = rebuild(model, true)
+          expect(stateOf(network)).toEqual(stateOf(scratch.network))
+          expect(scheduler.retained()).toEqual(scratch.scheduler.retained())
+          expect(copies).toEqual(network.collections.map((collection) => new Map(collection.entries())))
+        }
+        expect(complaints).toEqual([])
+      }),
+      { numRuns: 150 },
+    )
+  })
+
   test('costs at most one computation per key and batch, and none if the batch changes nothing', () => {
     fc.assert(
       fc.property(batches, (sequence) => {

@@ -92,20 +92,35 @@ export abstract class Node {
     return !this.#isFilled || this.#dirty.size > 0
   }
 
-  /** Brings everything that changed since the last time up to date, and tells whoever depends on it. */
-  settle(): void {
+  /**
+   * Brings what changed since the last time up to date, and tells whoever depends on it.
+   * @param limit keys at most; with more of them the node stays dirty, and nobody may read it before it is done
+   */
+  settle(limit = Number.POSITIVE_INFINITY): void {
     if (!this.#isFilled) {
       this.#isFilled = true
       for (const key of this.initialKeys()) this.#dirty.add(key)
     }
     if (this.#dirty.size === 0) return
+    if (this.#dirty.size > limit) {
+      const some = new Set<string>()
+      for (const key of this.#dirty)
+        if (some.size < limit) some.add(key)
+        else break
+      this.settleKeys(some)
+      for (const key of some) this.#dirty.delete(key)
+      return
+    }
     this.settleKeys(this.#dirty)
     this.#dirty.clear()
+    this.finishKeys()
   }
 
   /** The keys to start with when the node is created onto inputs that have entries already. */
   protected abstract initialKeys(): Iterable<string>
   protected abstract settleKeys(keys: ReadonlySet<string>): void
+  /** All keys of the batch have been settled. */
+  protected finishKeys(): void {}
 
   /** What the given key of an input ends up as here. */
   abstract outputsOf(inputKey: string): Iterable<string>

@@ -272,3 +272,61 @@ describe('A scheduler', () => {
     expect(() => scheduler.batch(() => inputs.set('a', 1))).toThrow('an entry of "many" is never undefined')
   })
 })
+
+describe('A batch in turns', () => {
+  function build() {
+    const scheduler = new Scheduler()
+    const numbers = scheduler.source<string, number>('numbers')
+    const doubles = scheduler.derive('doubles', numbers, (n) => n * 2)
+    const fill = (count: number) => () => {
+      for (let i = 0; i < count; i++) numbers.set(`n${i}`, i)
+    }
+    return { scheduler, numbers, doubles, fill }
+  }
+
+  test('pauses between pieces, and tells listeners once, when everything has settled', async () => {
+    const { scheduler, doubles, fill } = build()
+    const told: number[] = []
+    doubles.subscribe((changes) => told.push(changes.length))
+    const sizes: number[] = []
+    const pause = async () => {
+      sizes.push(doubles.size)
+      expect(told).toEqual([])
+    }
+    await scheduler.batchInTurns(fill(10), pause, 4)
+    expect(sizes).toEqual([4, 8, 10])
+    expect(told).toEqual([10])
+  })
+
+  test('settles before batches that come in its pauses, which see each other as ever', async () => {
+    const { scheduler, numbers, doubles, fill } = build()
+    const told: string[][] = []
+    doubles.subscribe((changes) => told.push(changes.map(({ key, before, after }) => `${key} ${before} ${after}`)))
+    let isFirst = true
+    const pause = async () => {
+      if (!isFirst) return
+      isFirst = false
+      scheduler.batch(() => numbers.set('n0', 5))
+      scheduler.batch(() => numbers.set('n0', (numbers.get('n0') ?? 0) + 1))
+    }
+    await scheduler.batchInTurns(fill(2), pause, 1)
+    expect(told).toEqual([['n0 undefined 0', 'n1 undefined 2'], ['n0 0 12']])
+  })
+
+  test('that throws changes nothing, and is refused while another is under way', async () => {
+    const { scheduler, numbers, doubles, fill } = build()
+    const refused = scheduler.batchInTurns(
+      () => {
+        numbers.set('n', 1)
+        throw new Error('no')
+      },
+      () => undefined,
+    )
+    await expect(refused).rejects.toThrow('no')
+    expect([...doubles.entries()]).toEqual([])
+    const first = scheduler.batchInTurns(fill(3), () => Promise.resolve(), 1)
+    await expect(scheduler.batchInTurns(fill(1), () => undefined)).rejects.toThrow('nothing else is under way')
+    await first
+    expect(doubles.size).toBe(3)
+  })
+})

@@ -30,6 +30,9 @@ export interface CollectionOptions<V> {
   readonly equals?: (a: V, b: V) => boolean
 }
 
+/** Between two pauses of a batch in turns: of the slowest derivations that is less than five milliseconds. */
+const keysPerTurn = 32
+
 /** Counters for metrics. */
 export interface SchedulerStatistics {
   /** How often the network was settled; a batch without writes does not count. */
@@ -189,6 +192,27 @@ export class Scheduler {
     return result
   }
 
+  /**
+   * As `batch`, for one that is so large that others must have a turn while it settles: a first load.
+   * Until the promise resolves, what is derived is between two states, and listeners are told nothing: the caller
+   * sees to it that nobody reads it. Batches in the meantime are settled after this one; of theirs, too, nothing is
+   * derived when they return.
+   * @param pause called between small pieces of work; what it returns is waited for, unless it is undefined
+   * @param keys in each piece
+   */
+  async batchInTurns<T>(run: () => T, pause: () => Promise<void> | undefined, keys = keysPerTurn): Promise<T> {
+    assert(this.#openBatches === 0 && !this.#isDraining, 'a batch in turns is begun while nothing else is under way')
+    this.#isDraining = true
+    try {
+      const result = this.batch(run)
+      await this.#settleInTurns(pause, keys)
+      return result
+    } finally {
+      this.#isDraining = false
+      this.#drain()
+    }
+  }
+
   /** The network and its state as plain data, in creation order. */
   dump(): { readonly collections: readonly CollectionDump[] } {
     return { collections: this.#nodes.map(describeNode) }
@@ -258,13 +282,28 @@ export class Scheduler {
     this.#surface()
   }
 
-  #settle(nodes: readonly Node[]): void {
+  #settle(nodes: readonly Node[], limit?: number): void {
     this.#isSettling = true
     try {
-      for (const node of nodes) node.settle()
+      for (const node of nodes) node.settle(limit)
     } finally {
       this.#isSettling = false
     }
+  }
+
+  async #settleInTurns(pause: () => Promise<void> | undefined, keys: number): Promise<void> {
+    this.#batches++
+    // At once: a batch that comes in a pause is not to be taken in by halves.
+    this.#settle(this.#sources)
+    for (const node of this.#nodes) {
+      if (node instanceof SourceNode) continue
+      while (node.isDirty) {
+        this.#settle([node], keys)
+        const waiting = pause()
+        if (waiting) await waiting
+      }
+    }
+    this.#tell()
   }
 
   #tell(): void {

@@ -10,7 +10,6 @@ import {
   type BackendTLSPolicyNode,
   type PoliciesByTarget,
   resolveBackendTLSPolicy,
-  type TargetKey,
   targetKey,
   targetKeysOf,
 } from './backend-tls-policy.ts'
@@ -24,7 +23,7 @@ import { resolveHTTPRoute } from './http-route.ts'
 import type { L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
-import { createAncestors } from './policy-ancestor.ts'
+import { createAncestorFinder, type FindAncestors } from './policy-ancestor.ts'
 import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
 import {
   attachRoute,
@@ -76,8 +75,8 @@ export interface Graph {
   readonly telemetryPolicies: Collection<NamespacedName, TelemetryPolicyNode>
   readonly telemetryPoliciesByGateway: TelemetryPolicies
   readonly policiesByTarget: PoliciesByTarget
-  /** The ancestors of policies. */
-  readonly gatewaysByTarget: Collection<TargetKey, readonly NamespacedName[]>
+  /** The ancestors of its policies, sorted. No collection: there are as many targets as backends, and few have a policy. */
+  readonly findAncestors: FindAncestors
   readonly caBundles: Collection<CaBundleKey, CaBundleState>
   readonly backends: Collection<BackendKey, BackendNode>
   /** By "namespace/service". */
@@ -244,7 +243,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
   )
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
-  const gatewaysByTarget = createAncestors(scheduler, attachments, grants)
+  const findAncestors = createAncestorFinder(scheduler, attachments, grants)
   const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
@@ -272,7 +271,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
     selectorServices: scheduler.derive('SelectorService', xBackends, (backend, reads, key) => {
       const target = { group: experimentalGroup, kind: 'XBackend', ...splitNamespacedName(key) }
-      const ofRoutes = reads.get(gatewaysByTarget, targetKey(target)) ?? []
+      const ofRoutes = findAncestors(targetKey(target), reads)
       const ofOthers = keysOfOthers.some((named) => reads.has(named, backendKey({ ...target, port: 0 })))
       return deriveSelectorService(backend, key, ofRoutes.length > 0 || ofOthers)
     }),
@@ -283,7 +282,7 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
       gatewaysOfTelemetry,
     ),
     policiesByTarget,
-    gatewaysByTarget,
+    findAncestors,
     caBundles,
     backends,
     endpointSlicesByService,

@@ -1,4 +1,4 @@
-import type { Collection } from '../collections/collection.ts'
+import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
@@ -38,26 +38,31 @@ function leadsOfAttachment({ gateway, route }: RouteAttachment): Set<LeadKey> {
   return new Set(keys.map((key) => leadKey({ target: targetKey(parseBackendKey(key)), gateway, kind, namespace })))
 }
 
+/** The Gateways that lead to a target, sorted: the ancestors of its policies. */
+export type FindAncestors = (target: TargetKey, reads: Reads) => readonly NamespacedName[]
+
 /**
- * The Gateways that lead to a target, sorted: the ancestors of its policies. A route that may not refer to the
- * target leads nowhere, so that strangers do not fill statuses.
+ * Leads are found by their target, and whoever looks them up is told when one comes or goes, not when a route
+ * changes. There is no collection of ancestors, because there are as many targets as backends, and few have a policy.
+ * A route that may not refer to the target leads nowhere, so that strangers do not fill statuses.
  */
-export function createAncestors(
+export function createAncestorFinder(
   scheduler: Scheduler,
   attachments: Collection<string, RouteAttachment>,
   grants: ReferenceGrantIndex,
-): Collection<TargetKey, readonly NamespacedName[]> {
+): FindAncestors {
   const byLead = scheduler.index('RouteAttachments by policy lead', attachments, leadsOfAttachment)
-  const leads = scheduler.derive('PolicyLead', scheduler.keys('PolicyLead keys', byLead), (key, reads) => {
-    const lead = parseLeadKey(key)
-    const [group = '', kind = '', namespace = '', ...rest] = lead.target.split('/')
-    const from = { group: gatewayGroup, kind: lead.kind, namespace: lead.namespace }
-    return isReferencePermitted(reads, grants, from, { group, kind, namespace, name: rest.join('/') })
-      ? lead
-      : undefined
-  })
-  const byTarget = scheduler.index('PolicyLeads by target', leads, ({ target }) => [target])
-  return scheduler.group('Gateways by policy target', byTarget, (_target, _reads, members) =>
-    [...new Set(members.map(({ gateway }) => gateway))].sort(),
-  )
+  const leads = scheduler.keys('PolicyLead', byLead)
+  const byTarget = scheduler.index('PolicyLeads by target', leads, (key) => [parseLeadKey(key).target])
+  return (target, reads) => {
+    const [group = '', kind = '', namespace = '', ...rest] = target.split('/')
+    const to = { group, kind, namespace, name: rest.join('/') }
+    const found = new Set<NamespacedName>()
+    for (const key of reads.lookup(byTarget, target)) {
+      const lead = parseLeadKey(key)
+      const from = { group: gatewayGroup, kind: lead.kind, namespace: lead.namespace }
+      if (!found.has(lead.gateway) && isReferencePermitted(reads, grants, from, to)) found.add(lead.gateway)
+    }
+    return [...found].sort()
+  }
 }

@@ -22,7 +22,7 @@ const mostAncestors = 16
 
 /** The Gateways that lead to any of these targets, sorted. */
 export function findAncestors(targets: readonly TargetKey[], reads: Reads, graph: Graph): NamespacedName[] {
-  return [...new Set(targets.flatMap((target) => reads.get(graph.gatewaysByTarget, target) ?? []))].sort()
+  return [...new Set(targets.flatMap((target) => graph.findAncestors(target, reads)))].sort()
 }
 
 /** One entry for each Gateway, all saying the same. @returns nothing without a Gateway: then it is none of our business */

@@ -16,6 +16,7 @@ export class ChangeBatch {
   #live = new Map<string, StatusChange>()
   #scheduled: NodeJS.Immediate | undefined
   #isHeld = true
+  #isClosed = false
   /** Batches that the sinks took. */
   batches = 0
 
@@ -37,14 +38,18 @@ export class ChangeBatch {
     this.#schedule()
   }
 
-  /** Hands on all that was held, at once, and from now on each turn's. */
-  release(): void {
+  /** Hands on all that was held, at once, and from then on each turn's. Resolves when the sink has it. */
+  async release(): Promise<void> {
+    const objects = this.#take()
+    if (objects.length > 0) await this.#load(objects)
+    if (this.#isClosed) return
     this.#isHeld = false
     this.#flush()
   }
 
   /** Forgets what has not been handed on. */
   close(): void {
+    this.#isClosed = true
     clearImmediate(this.#scheduled)
     this.#objects.clear()
     this.#live.clear()
@@ -60,12 +65,27 @@ export class ChangeBatch {
   #flush(): void {
     clearImmediate(this.#scheduled)
     this.#scheduled = undefined
+    const objects = this.#take()
+    if (objects.length > 0) this.#apply(objects)
+  }
+
+  /** Hands on the statuses. @returns the objects */
+  #take(): ObjectChange[] {
     const [objects, live] = [[...this.#objects.values()], [...this.#live.values()]]
     this.#objects = new Map()
     this.#live = new Map()
     if (objects.length + live.length > 0) this.batches++
     if (live.length > 0) this.#guard(() => this.#statuses?.applyStatus(live))
-    if (objects.length > 0) this.#apply(objects)
+    return objects
+  }
+
+  async #load(changes: readonly ObjectChange[]): Promise<void> {
+    if (!this.#sink.load) return this.#apply(changes)
+    try {
+      await this.#sink.load(changes)
+    } catch (error) {
+      this.#applyEach(changes, error)
+    }
   }
 
   /** A batch that throws has changed nothing: then each object is tried by itself, so that one harms no other. */
@@ -73,9 +93,13 @@ export class ChangeBatch {
     try {
       this.#sink.apply(changes)
     } catch (error) {
-      this.#logger.error('A batch of objects was refused; each is tried by itself.', { error })
-      for (const change of changes) this.#guard(() => this.#sink.apply([change]), change)
+      this.#applyEach(changes, error)
     }
+  }
+
+  #applyEach(changes: readonly ObjectChange[], error: unknown): void {
+    this.#logger.error('A batch of objects was refused; each is tried by itself.', { error })
+    for (const change of changes) this.#guard(() => this.#sink.apply([change]), change)
   }
 
   #guard(run: () => void, { kind, key }: Partial<ObjectChange> = {}): void {

@@ -56,6 +56,7 @@ export class KubernetesProvider {
   readonly #readers = new Map<KindName, KindReader>()
   readonly #resolveSynced: () => void
   #isDiscovered = false
+  #isComplete = false
   #isSynced = false
 
   constructor(options: KubernetesProviderOptions) {
@@ -152,13 +153,15 @@ export class KubernetesProvider {
   }
 
   #checkSynced(): void {
-    if (this.#isSynced || !this.#isDiscovered) return
+    if (this.#isComplete || !this.#isDiscovered) return
     if (![...this.#readers.values()].every((reader) => reader.isSettled)) return
-    this.#isSynced = true
+    this.#isComplete = true
     const { logger } = this.#options
     const counts = Object.fromEntries([...this.#readers].map(([kind, reader]) => [kind, reader.status().objects]))
     logger.info('Everything has been read from the API server.', counts)
-    this.#batch.release()
-    this.#resolveSynced()
+    void this.#batch.release().then(() => {
+      this.#isSynced = true
+      this.#resolveSynced()
+    })
   }
 }
