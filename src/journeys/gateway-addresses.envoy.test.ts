@@ -48,6 +48,7 @@ beforeAll(async () => {
     args: ['--concurrency', '1'],
   })
   await pod.ready()
+  bed.setReadiness(true)
 })
 afterAll(async () => {
   await pod?.stop()
