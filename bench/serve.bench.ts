@@ -137,7 +137,8 @@ async function measure(routes: number, directory: string): Promise<void> {
     const late = (await serve.metrics()).get('gatewright_admin_event_loop_delay_seconds{quantile="1"}') ?? Number.NaN
     report('event loop late at most', late * 1000, 'ms')
     report('CPU of the start', serve.cpu(), 's')
-    // A proxy that has everything comes from another replica.
+    // A proxy that has everything, endpoints too, comes from another replica.
+    await sleep(1_000)
     fresh.close()
     await sleep(500)
     const before = fresh.resources
