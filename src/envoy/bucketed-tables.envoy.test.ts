@@ -71,26 +71,27 @@ async function dump(fixture: StandaloneFixture, resource = ''): Promise<string> 
 const collectionOf = (count: number) => `ScopedRouteConfiguration/port-8080/${count}/*`
 
 it.each([
-  [16, 400],
-  [64, 40],
-] as const)('a host finds its table among %i, however it is written', async (count, divideFrom) => {
+  { count: 16, hosts: 500, divideFrom: 10_000 },
+  { count: 64, hosts: 500, divideFrom: 300 },
+  { count: 256, hosts: 1700, divideFrom: 300 },
+])('a host finds its table among $count, however it is written', async ({ count, hosts, divideFrom }) => {
   const backend = await start('echo')
   const wildcards = ['*.wild.test', '*.deep.wild.test', '']
   const hostnames = [
-    ...new Set(Array.from({ length: 500 }, randomHostname)),
     'xn--mnchen-3ya.test',
     'x.wild.test',
     'localhost',
     'a.very.deep.wild.test',
+    ...new Set(Array.from({ length: hosts }, randomHostname)),
   ]
   const fixture = await StandaloneFixture.start(
     { gateway, backend: echoYaml(backend, 'echo'), routes: manyRoutes([...hostnames, ...wildcards], 'echo') },
-    { divideFrom },
+    { divideFrom, tables: 'always' },
   )
   cleanups.push(() => fixture.stop())
   expect(await dump(fixture)).toContain(collectionOf(count))
 
-  const own = hostnames.flatMap((hostname) => [
+  const own = hostnames.slice(0, 500).flatMap((hostname) => [
     [hostname, hostname],
     [hostname.toUpperCase(), hostname],
     [`${hostname}:8080`, hostname],
@@ -123,7 +124,7 @@ it('a port that grows and shrinks changes its form under load without a failed r
   const hostnames = (number: number) => Array.from({ length: number }, (_, i) => `host-${i}.example.com`)
   const small = manyRoutes(hostnames(30), 'pear')
   const middle = manyRoutes(hostnames(70), 'pear')
-  const large = manyRoutes(hostnames(120), 'pear')
+  const large = manyRoutes(hostnames(140), 'pear')
   const many = manyRoutes(hostnames(1100), 'pear')
   const fruit = (service: string) => routeYaml('fruit', 'fruit.example.com', service)
   const fixture = await StandaloneFixture.start(
@@ -148,7 +149,8 @@ it('a port that grows and shrinks changes its form under load without a failed r
     expect(configs.map((c) => c.warming_state)).toEqual([undefined])
     const text = JSON.stringify(configs.map((c) => c.active_state))
     return (
-      [16, 64].find((count) => text.includes(collectionOf(count)))?.toString() ?? (/"rds"/.exec(text) ? 'whole' : '')
+      [16, 64, 256].find((count) => text.includes(collectionOf(count)))?.toString() ??
+      (/"rds"/.exec(text) ? 'whole' : '')
     )
   }
 
@@ -176,13 +178,13 @@ it('a port that grows and shrinks changes its form under load without a failed r
   await sleep(300)
   let service = 'apple'
   for (const [routes, expected] of [
-    [large, '16'],
-    [middle, '16'],
-    [many, '64'],
-    [large, '16'],
+    [large, '64'],
+    [middle, '64'],
+    [many, '256'],
+    [large, '64'],
     [small, 'whole'],
     [middle, 'whole'],
-    [large, '16'],
+    [large, '64'],
     [small, 'whole'],
   ] as const) {
     fixture.apply('routes', routes)
