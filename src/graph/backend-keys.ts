@@ -1,5 +1,6 @@
 import type { Collection } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import type { BackendKey } from './backend.ts'
@@ -16,45 +17,30 @@ type BackendKeys = Collection<BackendKey, BackendKey>
 export function listKeysOfRoutes(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   // Routes of different kinds may have one name, so that each kind has an index of its own.
   return [
-    scheduler.keys(
-      'BackendKey of HTTPRoutes',
-      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of GRPCRoutes',
-      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TLSRoutes',
-      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TCPRoutes',
-      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of UDPRoutes',
-      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
-    ),
+    collectKeys(scheduler, 'HTTPRoutes', sources.httpRoutes, backendKeysOf),
+    collectKeys(scheduler, 'GRPCRoutes', sources.grpcRoutes, backendKeysOf),
+    collectKeys(scheduler, 'TLSRoutes', sources.tlsRoutes, streamBackendKeysOf),
+    collectKeys(scheduler, 'TCPRoutes', sources.tcpRoutes, streamBackendKeysOf),
+    collectKeys(scheduler, 'UDPRoutes', sources.udpRoutes, streamBackendKeysOf),
   ]
 }
 
 /** The backends of whoever else speaks to some. */
 export function listKeysOfOthers(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   return [
-    scheduler.keys(
-      'BackendKey of Gateways',
-      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of ListenerSets',
-      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of XTelemetryPolicies',
-      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
-    ),
+    collectKeys(scheduler, 'Gateways', sources.gateways, listenerBackendKeysOf),
+    collectKeys(scheduler, 'ListenerSets', sources.listenerSets, listenerBackendKeysOf),
+    collectKeys(scheduler, 'XTelemetryPolicies', sources.xTelemetryPolicies, telemetryBackendKeysOf),
   ]
+}
+
+function collectKeys<T>(
+  scheduler: Scheduler,
+  kinds: string,
+  objects: Collection<NamespacedName, T>,
+  keysOf: (object: T) => readonly BackendKey[],
+): BackendKeys {
+  return scheduler.keys(`BackendKey of ${kinds}`, scheduler.index(`${kinds} by backend`, objects, keysOf))
 }
 
 /** What filters of the listeners of a Gateway or ListenerSet refer to. */
