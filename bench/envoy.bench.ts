@@ -35,6 +35,9 @@ const cases: readonly Case[] = [
   { hosts: 20_000, tables: 'always', bound: 15 },
 ]
 
+/** Envoy as proxies run it; tests have it look for unknown fields, which takes a third of the time of a table. */
+const asProxies = { concurrency: 2, strict: false }
+
 /** The longest that an answer may take because of an update, milliseconds; asked of the tables that large ports have. */
 const stallBound = 15
 
@@ -63,7 +66,7 @@ interface Rig {
 type Tables = 'never' | 'always'
 
 async function startControlPlane(objects: readonly KubernetesObject[], tables: Tables): Promise<Rig> {
-  const fixture = await ServingFixture.start('', { concurrency: 2, tables })
+  const fixture = await ServingFixture.start('', { ...asProxies, tables })
   const { envoy, controlPlane } = fixture
   applyObjects(controlPlane, objects)
   let told = 0
@@ -84,7 +87,7 @@ async function startControlPlane(objects: readonly KubernetesObject[], tables: T
 
 /** The same bytes from a server that has made them beforehand: what this machine allows to anybody. */
 async function startFloor(objects: readonly KubernetesObject[], tables: Tables): Promise<Rig> {
-  const envoy = await ServedEnvoy.start({ concurrency: 2 })
+  const envoy = await ServedEnvoy.start(asProxies)
   const socket = join(envoy.directory, 'unused.sock')
   const controlPlane = await startServingControlPlane({ socket, listenAddress: envoy.address, tables })
   applyObjects(controlPlane, objects)

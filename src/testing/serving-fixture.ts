@@ -61,6 +61,8 @@ export interface FixtureOptions {
   /** Worker threads of Envoy; 1 unless given: what one answer shows then holds for all that follow. */
   readonly concurrency?: number
   readonly tables?: TablePolicy['tables']
+  /** Whether Envoy refuses fields that it does not know: true unless given. As proxies are started, it does not look. */
+  readonly strict?: boolean
   /** More to put into the sources before the first Envoy is answered. */
   readonly beforeSync?: (controlPlane: ServingControlPlane) => void
 }
@@ -82,7 +84,7 @@ export class ServedEnvoy {
     this.log = log
   }
 
-  static async start({ concurrency = 1 }: FixtureOptions = {}): Promise<ServedEnvoy> {
+  static async start({ concurrency = 1, strict = true }: FixtureOptions = {}): Promise<ServedEnvoy> {
     const directory = await mkdtemp(join(tmpdir(), 'gatewright-serving-'))
     // Everything in 127.0.0.0/8 is local on Linux; elsewhere only one address is.
     const own = `127.${randomInt(64, 128)}.${randomInt(1, 255)}.${randomInt(1, 255)}`
@@ -93,7 +95,7 @@ export class ServedEnvoy {
       xds: { unixPath: join(directory, 'xds.sock'), token: testToken },
       concurrency,
       logLevel: 'warning',
-      strict: true,
+      strict,
       logger: createLogger('info', 'text', (line) => void log.push(line)),
       clock: systemClock,
     })
