@@ -66,7 +66,7 @@ $(CODECS_STAMP): scripts/generate-codecs.ts scripts/codec-roots.ts $(wildcard pr
 .PHONY: build
 build: $(BUILD_STAMP) ## Compile to dist/
 	@:
-$(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) tsconfig.json tsconfig.build.json
+$(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) scripts/build.ts scripts/code-cache.ts
 	@echo 'Building'
 	@npm run --silent build
 	@touch $@
