@@ -113,6 +113,10 @@ e2e: e2e-up ## Journeys, faults and the conformance suite on that cluster, with 
 e2e-smoke: e2e-up ## The first journey and ten conformance tests
 	@e2e/with-cluster.sh node e2e/run.ts --smoke
 
+.PHONY: ci-e2e
+ci-e2e: deps build ## What .ci/run does after make test: a new cluster, the smoke tests, the whole conformance suite
+	@e2e/ci.sh
+
 .PHONY: e2e-down
 e2e-down: ## Take the cluster down
 	@e2e/down.sh
