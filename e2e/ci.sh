@@ -12,6 +12,10 @@ unset KUBECONFIG
 export GATEWRIGHT_E2E_KEEP_REPORT=0
 limit=${GATEWRIGHT_CI_SECONDS:-4500} # of 90 minutes, what "make test" leaves
 
+# What the suite's run leaves for the summary.
+results=$e2e/.out/conformance-summary.txt
+rm -f "$results"
+
 "$e2e/cluster/requirements.sh"
 
 # One at a time on a machine: there is only one cluster, and the next run takes it down first.
@@ -21,6 +25,7 @@ if ! flock -n 7; then
   flock 7
 fi
 
+make='make --no-print-directory'
 current=
 summary=()
 # Children do not inherit the lock (7<&-): what a killed run leaves behind must not keep the next one waiting.
@@ -32,9 +37,10 @@ end() {
     kill -TERM "$current" 2>/dev/null || true
     wait "$current" || true
   fi
-  step 'cluster taken down' timeout 120 make --no-print-directory e2e-down || status=1
+  step 'cluster taken down' timeout --kill-after=10 120 $make e2e-down || status=1
   echo
   printf '%s\n' "${summary[@]}"
+  cat "$results" 2>/dev/null || true
   if ((status == 0)); then echo "Cluster tests passed in $SECONDS s"; else echo "Cluster tests FAILED in $SECONDS s"; fi
   exit "$status"
 }
@@ -58,14 +64,15 @@ step() {
   return "$status"
 }
 
-# within COMMAND…: ends it, and all that it started, when the time for everything is up.
-within() { timeout --kill-after=30 "$((limit > SECONDS ? limit - SECONDS : 1))" "$@"; }
+# within COMMAND…: ends it, and all that it started, when the time for everything is up. "exec", so that who ends the
+# step ends all that, too.
+within() { exec timeout --kill-after=30 "$((limit > SECONDS ? limit - SECONDS : 1))" "$@"; }
 
-make="make --no-print-directory"
 # What an earlier run or another tree has left is not what is to be tested.
 step 'cluster of others taken down' within $make e2e-down
 step 'cluster with Gatewright' within $make e2e-up
 step 'smoke tests' within $make e2e-smoke
 export GATEWRIGHT_E2E_CHANNEL=experimental
 step 'experimental CRDs' within $make e2e-up
-step 'conformance suite' within $make conformance || status=$?
+step 'journey with these CRDs' within e2e/with-cluster.sh vitest run --config e2e/vitest.config.ts e2e/journeys/x-backend
+step 'conformance suite' within $make conformance

@@ -111,7 +111,9 @@ async function runSuite(args: readonly string[]): Promise<number> {
 function handleReport(): string[] {
   const yaml = readFileSync(reportFile, 'utf8')
   const report = parseReport(yaml)
-  console.log(`\n${formatSummary(report)}`)
+  const summary = formatSummary(report)
+  console.log(`\n${summary}`)
+  writeFileSync(`${output}conformance-summary.txt`, `${summary}\n`)
   const caveat = caveats[report.gatewayAPIVersion]
   const name = `${report.gatewayAPIVersion}-${channel}${givenProfiles === '' ? '' : `-${givenProfiles.toLowerCase()}`}.yaml`
   const file = `${reports}${name}`
