@@ -6,10 +6,11 @@ WORKDIR /src
 COPY package.json package-lock.json .npmrc ./
 # Not "npm ci": see the Makefile. No package runs anything while it is installed.
 RUN npm install --no-save --ignore-scripts --loglevel=error
-COPY tsconfig.json tsconfig.build.json LICENSE ./
+COPY tsconfig.json LICENSE ./
 COPY scripts scripts
 COPY protos protos
 COPY envoy-bootstrap envoy-bootstrap
+COPY examples/quickstart examples/quickstart
 COPY src src
 RUN node scripts/generate-codecs.ts && npm run build && node scripts/image-files.ts /image/app
 
@@ -21,6 +22,5 @@ WORKDIR /app
 USER 65532:65532
 EXPOSE 18000 19001
 # Proxies and tenants choose keys of objects: none of them is a way to a prototype.
-# Garbage is collected when the heap has grown by three tenths: by default it may double first, and stays so.
-ENTRYPOINT ["/usr/local/bin/node", "--disable-proto=delete", "--heap-growing-percent=30", "/app/dist/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "--disable-proto=delete", "/app/dist/main.js"]
 CMD ["serve"]

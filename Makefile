@@ -66,7 +66,7 @@ $(CODECS_STAMP): scripts/generate-codecs.ts scripts/codec-roots.ts $(wildcard pr
 .PHONY: build
 build: $(BUILD_STAMP) ## Compile to dist/
 	@:
-$(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) tsconfig.json tsconfig.build.json
+$(BUILD_STAMP): $(SOURCES) $(CODECS_STAMP) scripts/build.ts scripts/code-cache.ts
 	@echo 'Building'
 	@npm run --silent build
 	@touch $@
@@ -112,6 +112,10 @@ e2e: e2e-up ## Journeys, faults and the conformance suite on that cluster, with 
 .PHONY: e2e-smoke
 e2e-smoke: e2e-up ## The first journey and ten conformance tests
 	@e2e/with-cluster.sh node e2e/run.ts --smoke
+
+.PHONY: ci-e2e
+ci-e2e: deps build ## What .ci/run does after make test: a new cluster, the smoke tests, the whole conformance suite
+	@e2e/ci.sh
 
 .PHONY: e2e-down
 e2e-down: ## Take the cluster down

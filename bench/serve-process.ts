@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 /** As the image has them. */
-const imageOptions = ['--disable-proto=delete', '--heap-growing-percent=30']
+const imageOptions = ['--disable-proto=delete']
 /** As the chart sets it. */
 const environment = {
   NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=2',

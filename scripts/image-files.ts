@@ -1,6 +1,6 @@
 /**
- * Fills a folder with what the image of the control plane holds under /app: dist/, the bootstrap of Envoy, and the packages that it needs at
- * run time. The Dockerfile and the end-to-end tests, which have no Docker, make the same image of it.
+ * Fills a folder with what the image of the control plane holds under /app: dist/, the bootstrap of Envoy, and the packages that it is
+ * made of, with their licenses. The Dockerfile and the end-to-end tests, which have no Docker, make the same image of it.
  * Usage: node scripts/image-files.ts FOLDER (emptied first)
  */
 import { cpSync, existsSync, lstatSync, readFileSync, rmSync } from 'node:fs'

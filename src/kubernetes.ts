@@ -38,6 +38,7 @@ import {
   createTokenReviewAuthenticator,
 } from './providers/kubernetes/token-review-authenticator.ts'
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
+import { WaitingRoom } from './providers/kubernetes/waiting-room.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
 import { listProxyStatuses } from './xds/proxy-status.ts'
@@ -79,12 +80,17 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   certificate.start()
 
   const reviewer = new TokenReviewer({ api, clock, logger, audience: tokenAudience })
+  const waitingRoom = new WaitingRoom({ clock, what: 'the service accounts of proxies are' })
   const self = { namespace, serviceAccount: process.env['POD_SERVICE_ACCOUNT'] ?? 'gatewright' }
   const controlPlane = createServingControlPlane({
     controllerNames: options.controllerNames,
     logger,
     clock,
-    authenticator: createTokenReviewAuthenticator({ reviewer, scopeOf: (ns, account) => scopeOf(ns, account) }),
+    authenticator: createTokenReviewAuthenticator({
+      reviewer,
+      waitingRoom,
+      scopeOf: (ns, account) => scopeOf(ns, account),
+    }),
     isReplica: createReplicaCheck(reviewer, self),
     tls: certificate.tls,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
@@ -122,10 +128,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
-  const scopeOf = (ns: string, account: string): NamespacedName | undefined => {
-    if (!isSynced) throw new Error('the service accounts of proxies are not known yet')
-    return findProxyScope(owned, fleets, ns, account)
-  }
+  const scopeOf = (ns: string, account: string): NamespacedName | undefined =>
+    findProxyScope(owned, fleets, ns, account)
   const infrastructure: InfrastructureOptions = {
     envoyImage: options.envoyImage,
     imagePullPolicy: options.imagePullPolicy,
@@ -265,6 +269,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
+    waitingRoom.open()
     logger.info('The objects of the cluster are known; proxies are served')
     replicas.start()
     if (options.withoutElection) lead(true)
@@ -283,6 +288,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       peers.close()
       await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
       certificate.close()
+      waitingRoom.close()
       await xds.close()
       await admin.close()
       cancelClose()

@@ -1,4 +1,3 @@
-#!/usr/bin/env -S node --disable-proto=delete
 import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { runCommandLine } from './cli/command.ts'
@@ -64,4 +63,7 @@ const commands = createCommands({
   findVersions,
 })
 
-process.exitCode = await runCommandLine(commands, process.argv.slice(2), terminal)
+// Not awaited: the bundle is no module, and has no top level that waits.
+void runCommandLine(commands, process.argv.slice(2), terminal).then((code) => {
+  process.exitCode = code
+})

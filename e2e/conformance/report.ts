@@ -51,3 +51,22 @@ export function formatSummary({ gatewayAPIVersion, gatewayAPIChannel, profiles }
     ...(caveat === undefined ? [] : [`  ${caveat}`]),
   ].join('\n')
 }
+
+/** What an earlier report shows and this one does not: profiles, claimed features, a number of passed tests. */
+export function listLosses(earlier: Report, report: Report): string[] {
+  return earlier.profiles.flatMap((before) => {
+    const { name } = before
+    const now = report.profiles.find((profile) => profile.name === name)
+    if (!now) return [`${name}: not run`]
+    return (['core', 'extended'] as const).flatMap((section) => {
+      const passed = now[section]?.statistics.Passed ?? 0
+      const expected = before[section]?.statistics.Passed ?? 0
+      const claimed = now[section]?.supportedFeatures ?? []
+      const lost = before[section]?.supportedFeatures?.filter((feature) => !claimed.includes(feature)) ?? []
+      return [
+        ...(passed < expected ? [`${name}: ${passed} ${section} tests passed, ${expected} did before`] : []),
+        ...lost.map((feature) => `${name}: ${feature} is not claimed any more`),
+      ]
+    })
+  })
+}

@@ -2,7 +2,8 @@
  * Runs the official conformance suite against the cluster of the environment (see ../settings.sh).
  * RUN: names of tests, separated by commas; all unless given. PROFILES: the profiles; unless given, those whose kind
  * of route the GatewayClass claims. DEBUG=1 lets the suite say more.
- * A run of everything is kept under reports/. What a test sets up beside its own objects stays for the next run.
+ * The report of a run of everything is kept under reports/; with GATEWRIGHT_E2E_KEEP_REPORT=0 it is compared with the one
+ * that is there instead, and a run that shows less has failed. What a test sets up beside its own objects stays for the next run.
  */
 import { spawn } from 'node:child_process'
 import { createWriteStream, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +12,7 @@ import { createInterface } from 'node:readline'
 import { eventually } from '../testing/eventually.ts'
 import { conditionOf, gatewayClass } from '../testing/gateway.ts'
 import { find } from '../testing/kubectl.ts'
-import { caveats, formatSummary, parseReport } from './report.ts'
+import { caveats, formatSummary, listLosses, parseReport } from './report.ts'
 import { type TestOutcome, TestOutputReader } from './test-output.ts'
 
 /** Profiles by the feature that makes them worth running. */
@@ -70,9 +71,10 @@ const status = await runSuite([
   ...(usableAddress === '' ? [] : [`-usable-address=${usableAddress}`, `-unusable-address=${unusableAddress}`]),
   ...(debug === '' ? [] : ['-debug']),
 ])
-if (existsSync(reportFile)) keepReport()
+const losses = existsSync(reportFile) && tests.length === 0 ? handleReport() : []
+for (const loss of losses) console.log(`  LOST ${loss}`)
 console.log(`\nEverything that was said: ${logFile.replace(process.cwd(), '.')}`)
-process.exitCode = status
+process.exitCode = losses.length > 0 ? 1 : status
 
 async function runSuite(args: readonly string[]): Promise<number> {
   const log = createWriteStream(logFile)
@@ -105,13 +107,19 @@ async function runSuite(args: readonly string[]): Promise<number> {
   return ran === 0 ? 1 : status
 }
 
-function keepReport(): void {
+/** @returns what the kept report shows and this one does not, if it is not to be kept itself */
+function handleReport(): string[] {
   const yaml = readFileSync(reportFile, 'utf8')
   const report = parseReport(yaml)
-  if (tests.length > 0) return
-  console.log(`\n${formatSummary(report)}`)
+  const summary = formatSummary(report)
+  console.log(`\n${summary}`)
+  writeFileSync(`${output}conformance-summary.txt`, `${summary}\n`)
   const caveat = caveats[report.gatewayAPIVersion]
   const name = `${report.gatewayAPIVersion}-${channel}${givenProfiles === '' ? '' : `-${givenProfiles.toLowerCase()}`}.yaml`
+  const file = `${reports}${name}`
+  if (process.env['GATEWRIGHT_E2E_KEEP_REPORT'] === '0')
+    return existsSync(file) ? listLosses(parseReport(readFileSync(file, 'utf8')), report) : []
   mkdirSync(reports, { recursive: true })
-  writeFileSync(`${reports}${name}`, `${caveat === undefined ? '' : `# ${caveat}\n`}${yaml}`)
+  writeFileSync(file, `${caveat === undefined ? '' : `# ${caveat}\n`}${yaml}`)
+  return []
 }

@@ -8,7 +8,7 @@ import { webHost } from './web.ts'
  * and on new ones.
  * @returns what the clients saw, added up
  */
-export async function underLoad(web: Web, during: () => Promise<void>): Promise<LoadResult> {
+export async function underLoad(web: Pick<Web, 'url'>, during: () => Promise<void>): Promise<LoadResult> {
   const start = () =>
     new Load({
       url: web.url,

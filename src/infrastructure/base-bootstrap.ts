@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { packageRoot } from '../base/package-root.ts'
 
 /** Only what is added to is typed; the rest is passed on as it stands in the document. */
 export interface BaseBootstrap {
@@ -21,6 +22,5 @@ interface XdsCluster {
 
 /** The document that every proxy starts from, on a laptop and in a pod (envoy-bootstrap/README.md). */
 export const baseBootstrap = JSON.parse(
-  // Two folders above both src/ and dist/.
-  readFileSync(new URL('../../envoy-bootstrap/bootstrap.json', import.meta.url), 'utf8'),
+  readFileSync(`${packageRoot}envoy-bootstrap/bootstrap.json`, 'utf8'),
 ) as BaseBootstrap

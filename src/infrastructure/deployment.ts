@@ -100,7 +100,6 @@ function renderPodSpec(context: RenderContext): object {
 function renderContainer({ fleet, options }: RenderContext, hold: number): object {
   const resources = resolveResources(fleet.parameters)
   const { cpuRequest, cpuLimit, memoryRequest, memoryLimit } = resources
-  const probe = { httpGet: { path: '/ready', port: podPorts.readiness }, timeoutSeconds: 5 }
   return {
     name: 'envoy',
     image: fleet.parameters?.envoyImage ?? options.envoyImage,
@@ -123,11 +122,16 @@ function renderContainer({ fleet, options }: RenderContext, hold: number): objec
       runAsNonRoot: true,
       seccompProfile: { type: 'RuntimeDefault' },
     },
-    // A new proxy counts from the second that it is configured. It is never killed for waiting: a container
-    // that is started again waits longer and longer, and would miss the control plane's return.
-    startupProbe: { ...probe, periodSeconds: 1, failureThreshold: 1_000_000 },
-    // A large table keeps the thread that answers busy for seconds, while others go on carrying traffic.
-    readinessProbe: { ...probe, periodSeconds: 5, failureThreshold: 3 },
+    // Kubelet asks at once when it sees the container run, and a startup probe before that would make each pod wait for
+    // one more of its rounds, a second. A large table keeps the thread that answers busy for seconds, while others go on
+    // carrying traffic; one that waits for the control plane is never killed, because a container that is started again
+    // waits longer and longer, and would miss its return.
+    readinessProbe: {
+      httpGet: { path: '/ready', port: podPorts.readiness },
+      periodSeconds: 1,
+      timeoutSeconds: 5,
+      failureThreshold: 3,
+    },
     // No process of ours runs in the pod: kubelet waits, and the control plane takes the listeners away.
     lifecycle: { preStop: { sleep: { seconds: hold } } },
     volumeMounts: [

@@ -201,19 +201,12 @@ describe('the Deployment', () => {
                 runAsNonRoot: true
                 seccompProfile:
                   type: RuntimeDefault
-              startupProbe:
-                httpGet:
-                  path: /ready
-                  port: 19003
-                timeoutSeconds: 5
-                periodSeconds: 1
-                failureThreshold: 1000000
               readinessProbe:
                 httpGet:
                   path: /ready
                   port: 19003
+                periodSeconds: 1
                 timeoutSeconds: 5
-                periodSeconds: 5
                 failureThreshold: 3
               lifecycle:
                 preStop:

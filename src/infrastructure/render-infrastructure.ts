@@ -8,8 +8,8 @@ import { renderServiceAccount } from './service-account.ts'
 import { planServices, type ServicePlan } from './service-plan.ts'
 
 /**
- * Everything that has to exist for a Gateway, in the order in which it is created: the address, which takes
- * others the longest, first, and pods after what they mount.
+ * Everything that has to exist for a Gateway: the address, which takes others the longest, first, and pods after
+ * what they mount.
  * @param services those that it is to have; unless given, as if it had none yet
  */
 export function renderInfrastructure(

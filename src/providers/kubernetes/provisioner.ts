@@ -135,14 +135,21 @@ export class Provisioner {
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
     const problems: InfrastructureProblem[] = []
-    for (const manifest of manifests) {
-      if (!this.#queue.isActive) return problems
-      const result = await applier.apply(manifest, onlyCreate)
-      if (result.state !== 'refused') continue
-      problems.push(describeRefusal(manifest, result.message, services))
-      // Pods must not run as somebody else, or with somebody else's configuration.
-      if (neededByPods.includes(manifest.kind)) return problems
+    const applyEach = async (some: readonly Manifest[]): Promise<readonly Manifest[]> => {
+      if (!this.#queue.isActive) return []
+      const results = await settleAll(some.map((manifest) => applier.apply(manifest, onlyCreate)))
+      return some.filter((manifest, index) => {
+        const result = results[index]
+        if (result?.state !== 'refused') return false
+        return problems.push(describeRefusal(manifest, result.message, services)) > 0
+      })
     }
+    // What does not wait for others is made at the same time: clients wait for the slowest.
+    const refused = await applyEach(manifests.filter(({ kind }) => beforePods.includes(kind)))
+    // Pods must not run as somebody else, or with somebody else's configuration.
+    if (refused.some(({ kind }) => kind !== 'Service')) return problems
+    for (const manifest of manifests) if (!beforePods.includes(manifest.kind)) await applyEach([manifest])
+    if (!this.#queue.isActive) return problems
     if (!onlyCreate && problems.every(isAboutAddress)) await this.#removeSurplus(fleet, manifests)
     return problems
   }
@@ -172,7 +179,14 @@ export class Provisioner {
   }
 }
 
-const neededByPods: readonly InfrastructureKind[] = ['ServiceAccount', 'ConfigMap']
+/** The address, which takes others the longest, and what pods need. */
+const beforePods: readonly InfrastructureKind[] = ['Service', 'ServiceAccount', 'ConfigMap']
+
+/** Leaves nothing under way. @throws the first error */
+async function settleAll<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
+}
 
 /** Without a Service for one address, others may still do; without anything else the Gateway is not whole. */
 function describeRefusal(

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { type LogFields, silentLogger } from '../../base/logger.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
@@ -8,6 +9,7 @@ import type { Peer } from '../../xds/authenticator.ts'
 import { ApiError, type ApiRequest } from './api-client.ts'
 import { createReplicaCheck, createTokenReviewAuthenticator } from './token-review-authenticator.ts'
 import { TokenReviewer } from './token-reviewer.ts'
+import { WaitingRoom } from './waiting-room.ts'
 
 const hour = 3_600_000
 
@@ -62,6 +64,29 @@ function peer(...tokens: string[]): Peer {
 }
 
 const refused = (reason: string) => ({ allowed: false, reason })
+
+describe('before service accounts are known', () => {
+  test('a pod waits, then is let in; who shows nothing is refused at once and takes no seat', async () => {
+    const bed = new Bed()
+    const waitingRoom = new WaitingRoom({ clock: bed.clock, what: 'accounts are', seats: 1 })
+    let isKnown = false
+    const authenticator = createTokenReviewAuthenticator({
+      reviewer: bed.reviewer,
+      waitingRoom,
+      scopeOf: (namespace) => (isKnown ? (`${namespace}/gw` as NamespacedName) : undefined),
+    })
+    const revoked = bed.issuer.issue({ pod: 'gw-2' })
+    bed.issuer.revoke(revoked)
+    for (const token of ['x', revoked])
+      expect(await authenticator.authenticate(peer(token))).toMatchObject({ allowed: false })
+    const waiting = authenticator.authenticate(peer(bed.issuer.issue()))
+    await yieldToEvents()
+    await expect(authenticator.authenticate(peer(bed.issuer.issue({ pod: 'gw-3' })))).rejects.toThrow('too many')
+    isKnown = true
+    waitingRoom.open()
+    expect(await waiting).toMatchObject({ allowed: true, scope: 'shop/gw' })
+  })
+})
 
 describe('who is let in', () => {
   test('a pod with the service account of a Gateway, as the node that it is and for as long as its token lasts', async () => {

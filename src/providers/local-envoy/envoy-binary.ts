@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process'
 import { accessSync, constants, globSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { packageRoot } from '../../base/package-root.ts'
 
 export interface EnvoyBinary {
   readonly path: string
@@ -13,8 +13,6 @@ export interface EnvoyBinary {
 
 /** Minor releases of Envoy 1 that are tested with; what is outside is refused, because fields may be ignored silently. */
 const supported = { oldest: 38, newest: 40 } as const
-
-const packageRoot = fileURLToPath(new URL('../../../', import.meta.url))
 
 /**
  * Finds a usable Envoy: the given path, else $GATEWRIGHT_ENVOY, else the one that `make deps` installs,
