@@ -1,5 +1,3 @@
-import type { Clock } from '../../base/clock.ts'
-import type { Logger } from '../../base/logger.ts'
 import type { Collection } from '../../collections/collection.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import { requestPath } from '../../infrastructure/address-request.ts'
@@ -11,7 +9,7 @@ import { renderInfrastructure } from '../../infrastructure/render-infrastructure
 import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
 import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
-import { type ReconcileCounters, ReconcileQueue } from './reconcile-queue.ts'
+import { Reconciler, type ReconcilerOptions } from './reconciler.ts'
 
 /** Certificates (PEM) that proxies trust the control plane by. */
 export interface TrustBundle {
@@ -21,7 +19,7 @@ export interface TrustBundle {
   subscribe(listener: () => void): () => void
 }
 
-export interface ProvisionerOptions {
+export interface ProvisionerOptions extends ReconcilerOptions {
   readonly fleets: Collection<NamespacedName, ProxyFleet>
   /** The Services that each of them is to have; unless given, as if there were none yet. */
   readonly plans?: Collection<NamespacedName, readonly ServicePlan[]>
@@ -34,90 +32,39 @@ export interface ProvisionerOptions {
    * not there.
    */
   readonly ownershipOf: (gateway: NamespacedName) => 'foreign' | 'unknown'
-  /** Told what keeps a Gateway from having what it needs; an empty list when nothing does any more. */
-  readonly onProblems: (gateway: NamespacedName, problems: readonly InfrastructureProblem[]) => void
-  readonly clock: Clock
-  readonly logger: Logger
-  /** 0 to 1, as Math.random. */
-  readonly random?: () => number
 }
 
 /**
  * Makes what each Gateway needs, and keeps it so: whatever is deleted or changed by others comes back, except
- * for fields that they have taken over. To be started by the leader only, and stopped when it is leader no more.
- * A Gateway that fails delays no other.
+ * for fields that they have taken over.
  */
-export class Provisioner {
+export class Provisioner extends Reconciler {
   readonly #options: ProvisionerOptions
-  readonly #queue: ReconcileQueue<NamespacedName>
-  readonly #troubled = new Set<NamespacedName>()
-  readonly #unsubscribe: (() => void)[] = []
 
   constructor(options: ProvisionerOptions) {
+    super('a Gateway', options)
     this.#options = options
-    const { clock, logger, random } = options
-    this.#queue = new ReconcileQueue({
-      reconcile: async (gateway) => {
-        const problems = await this.#reconcile(gateway)
-        this.#report(gateway, problems)
-        return problems.length > 0
-      },
-      subject: 'a Gateway',
-      clock,
-      logger,
-      random,
-    })
   }
 
-  get counters(): ReconcileCounters {
-    return this.#queue.counters
-  }
-
-  /** Gateways that wait for something to be done, or for another try. */
-  get pending(): number {
-    return this.#queue.pending
-  }
-
-  /** Looks at everything. `owned` must be complete by now. */
-  start(): void {
-    if (this.#queue.isActive) return
-    this.#queue.start()
+  protected override watch(): readonly (() => void)[] {
     const { fleets, plans, owned, trust } = this.#options
+    const touchEach = (changes: readonly { readonly key: NamespacedName }[]) => {
+      for (const { key } of changes) this.touch(key)
+    }
     const touchAll = () => {
       for (const gateway of new Set([...[...fleets.entries()].map(([key]) => key), ...owned.gateways()]))
         this.touch(gateway)
     }
-    this.#unsubscribe.push(
-      fleets.subscribe((changes) => {
-        for (const { key } of changes) this.touch(key)
-      }),
-      plans?.subscribe((changes) => {
-        for (const { key } of changes) this.touch(key)
-      }) ?? (() => {}),
+    touchAll()
+    return [
+      fleets.subscribe(touchEach),
+      ...(plans ? [plans.subscribe(touchEach)] : []),
       owned.subscribe((gateway) => this.touch(gateway)),
       trust.subscribe(touchAll),
-    )
-    touchAll()
+    ]
   }
 
-  /** Resolves when nothing is under way any more; what was begun for a Gateway stops at the next object. */
-  async stop(): Promise<void> {
-    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe()
-    await this.#queue.stop()
-  }
-
-  /** Resolves when no Gateway is being worked on, or ready to be. */
-  settled(): Promise<void> {
-    return this.#queue.settled()
-  }
-
-  /** Something about a Gateway may be to do, e.g. because its class is another controller's by now. */
-  touch(gateway: NamespacedName): void {
-    this.#queue.touch(gateway)
-  }
-
-  /** @returns what somebody has to put right */
-  async #reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
+  protected override async reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
     const { fleets, plans, owned, applier, trust, options, ownershipOf } = this.#options
     const fleet = fleets.get(gateway)
     // What is made for a Gateway that is being deleted would only be in its way.
@@ -135,21 +82,25 @@ export class Provisioner {
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
     const problems: InfrastructureProblem[] = []
+    /** @returns what is refused */
     const applyEach = async (some: readonly Manifest[]): Promise<readonly Manifest[]> => {
-      if (!this.#queue.isActive) return []
+      if (!this.isActive) return []
       const results = await settleAll(some.map((manifest) => applier.apply(manifest, onlyCreate)))
-      return some.filter((manifest, index) => {
-        const result = results[index]
-        if (result?.state !== 'refused') return false
-        return problems.push(describeRefusal(manifest, result.message, services)) > 0
-      })
+      const refused: Manifest[] = []
+      for (const [index, result] of results.entries()) {
+        const manifest = some[index]
+        if (!manifest || result.state !== 'refused') continue
+        problems.push(describeRefusal(manifest, result.message, services))
+        refused.push(manifest)
+      }
+      return refused
     }
     // What does not wait for others is made at the same time: clients wait for the slowest.
     const refused = await applyEach(manifests.filter(({ kind }) => beforePods.includes(kind)))
     // Pods must not run as somebody else, or with somebody else's configuration.
     if (refused.some(({ kind }) => kind !== 'Service')) return problems
     for (const manifest of manifests) if (!beforePods.includes(manifest.kind)) await applyEach([manifest])
-    if (!this.#queue.isActive) return problems
+    if (!this.isActive) return problems
     if (!onlyCreate && problems.every(isAboutAddress)) await this.#removeSurplus(fleet, manifests)
     return problems
   }
@@ -167,15 +118,9 @@ export class Provisioner {
   async #removeEach(objects: readonly LiveObject[]): Promise<void> {
     const errors: unknown[] = []
     for (const object of objects)
-      if (!object.isDeleting && this.#queue.isActive)
+      if (!object.isDeleting && this.isActive)
         await this.#options.applier.remove(object).catch((error: unknown) => errors.push(error))
     if (errors.length > 0) throw errors[0]
-  }
-
-  #report(gateway: NamespacedName, problems: readonly InfrastructureProblem[]): void {
-    if (problems.length === 0 && !this.#troubled.delete(gateway)) return
-    if (problems.length > 0) this.#troubled.add(gateway)
-    this.#options.onProblems(gateway, problems)
   }
 }
 

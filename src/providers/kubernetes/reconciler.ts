@@ -1,18 +1,13 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
+import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import type { InfrastructureProblem } from '../../infrastructure/applier.ts'
 import { ApiError } from './api-client.ts'
 import { type BackoffRange, chooseBackoff } from './backoff.ts'
 
-export interface ReconcileQueueOptions<Key extends string> {
-  /**
-   * Makes the world be as it should be for one key. To stop at the next object when {@link ReconcileQueue.isActive}
-   * ends.
-   * @returns whether somebody has to put something right, of which nobody will tell us
-   * @throws when the world fails: it is tried again
-   */
-  readonly reconcile: (key: Key) => Promise<boolean>
-  /** What a key is and what is made for it, for the log. */
-  readonly subject: string
+export interface ReconcilerOptions {
+  /** Told what keeps an object from having what it needs; an empty list when nothing does any more. */
+  readonly onProblems: (key: NamespacedName, problems: readonly InfrastructureProblem[]) => void
   readonly clock: Clock
   readonly logger: Logger
   /** 0 to 1, as Math.random. */
@@ -34,12 +29,12 @@ const rightBackoff: BackoffRange = { base: 1000, max: 10_000 }
 
 /**
  * Before something is tried again that somebody has to put right: nobody tells us when. Milliseconds, and more
- * for each key that is in such trouble, so that many do not keep the API server busy.
+ * for each object that is in such trouble, so that many do not keep the API server busy.
  */
 const refusedPause = 10_000
 const refusedPauseEach = 50
 
-/** Keys that are worked on at the same time. */
+/** Objects that are worked on at the same time. */
 const maxRunning = 4
 
 interface Work {
@@ -50,38 +45,60 @@ interface Work {
   cancelTimer: (() => void) | undefined
 }
 
-/** Keys that something is to be done for, each at most once at a time. One that fails delays no other. */
-export class ReconcileQueue<Key extends string> {
-  readonly #options: ReconcileQueueOptions<Key>
+/**
+ * Makes the world be as it should be for objects of one kind, each at most once at a time. One that fails delays no
+ * other. To be started by the leader only, and stopped when it is leader no more.
+ */
+export abstract class Reconciler {
+  readonly #subject: string
+  readonly #options: ReconcilerOptions
   readonly #random: () => number
-  readonly #work = new Map<Key, Work>()
-  readonly #troubled = new Set<Key>()
+  readonly #work = new Map<NamespacedName, Work>()
+  readonly #troubled = new Set<NamespacedName>()
+  #unsubscribe: readonly (() => void)[] = []
   #running = 0
   #isActive = false
   #idle: (() => void)[] = []
   readonly counters: ReconcileCounters = { reconciliations: 0, failures: 0 }
 
-  constructor(options: ReconcileQueueOptions<Key>) {
+  /** @param subject what the objects are, for the log: "a Gateway" */
+  constructor(subject: string, options: ReconcilerOptions) {
+    this.#subject = subject
     this.#options = options
     this.#random = options.random ?? Math.random
   }
+
+  /** Touches everything that something may be to do for, now and whenever that changes. @returns ends that */
+  protected abstract watch(): readonly (() => void)[]
+
+  /**
+   * Does what is to be done for one object. To stop at the next thing when {@link isActive} ends.
+   * @returns what somebody has to put right; nobody will tell us when that is done
+   * @throws when the world fails: it is tried again
+   */
+  protected abstract reconcile(key: NamespacedName): Promise<readonly InfrastructureProblem[]>
 
   get isActive(): boolean {
     return this.#isActive
   }
 
-  /** Keys that wait for something to be done, or for another try. */
+  /** Objects that wait for something to be done, or for another try. */
   get pending(): number {
     return this.#work.size
   }
 
+  /** Looks at everything. What is watched must be complete by now. */
   start(): void {
+    if (this.#isActive) return
     this.#isActive = true
+    this.#unsubscribe = this.watch()
   }
 
-  /** Resolves when nothing is under way any more; what was begun for a key stops at the next object. */
+  /** Resolves when nothing is under way any more; what was begun for an object stops at the next thing to be made for it. */
   async stop(): Promise<void> {
     this.#isActive = false
+    for (const unsubscribe of this.#unsubscribe) unsubscribe()
+    this.#unsubscribe = []
     for (const [key, work] of [...this.#work]) {
       work.cancelTimer?.()
       if (work.state !== 'running') this.#work.delete(key)
@@ -89,14 +106,14 @@ export class ReconcileQueue<Key extends string> {
     await this.settled()
   }
 
-  /** Resolves when no key is being worked on, or ready to be. */
+  /** Resolves when no object is being worked on, or ready to be. */
   settled(): Promise<void> {
     if (this.#isIdle()) return Promise.resolve()
     return new Promise((resolve) => void this.#idle.push(resolve))
   }
 
-  /** Something may be to do. */
-  touch(key: Key): void {
+  /** Something may be to do for it. */
+  touch(key: NamespacedName): void {
     if (!this.#isActive) return
     const work = this.#work.get(key) ?? { state: 'ready', isTouched: false, failures: 0, cancelTimer: undefined }
     this.#work.set(key, work)
@@ -125,20 +142,19 @@ export class ReconcileQueue<Key extends string> {
     if (this.#isIdle()) for (const resolve of this.#idle.splice(0)) resolve()
   }
 
-  async #run(key: Key, work: Work): Promise<void> {
-    const { logger, subject } = this.#options
+  async #run(key: NamespacedName, work: Work): Promise<void> {
+    const { logger } = this.#options
+    const subject = this.#subject
     work.state = 'running'
     work.isTouched = false
     this.#running++
     this.counters.reconciliations++
     let pause: number | undefined
     try {
-      const isTroubled = await this.#options.reconcile(key)
+      const problems = await this.reconcile(key)
       work.failures = 0
-      if (isTroubled) {
-        this.#troubled.add(key)
-        pause = this.#spread(refusedPause + refusedPauseEach * this.#troubled.size)
-      } else this.#troubled.delete(key)
+      this.#report(key, problems)
+      if (problems.length > 0) pause = this.#spread(refusedPause + refusedPauseEach * this.#troubled.size)
     } catch (error) {
       this.counters.failures++
       work.failures++
@@ -160,6 +176,12 @@ export class ReconcileQueue<Key extends string> {
       work.cancelTimer = this.#options.clock.after(pause, () => this.#makeReady(work))
     } else this.#work.delete(key)
     this.#pump()
+  }
+
+  #report(key: NamespacedName, problems: readonly InfrastructureProblem[]): void {
+    if (problems.length === 0 && !this.#troubled.delete(key)) return
+    if (problems.length > 0) this.#troubled.add(key)
+    this.#options.onProblems(key, problems)
   }
 
   #chooseBackoff(failures: number, error: unknown): number {
