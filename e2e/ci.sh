@@ -27,6 +27,7 @@ fi
 
 make='make --no-print-directory'
 current=
+current_name=
 summary=()
 # Children do not inherit the lock (7<&-): what a killed run leaves behind must not keep the next one waiting.
 end() {
@@ -36,6 +37,7 @@ end() {
   if [[ -n $current ]]; then
     kill -TERM "$current" 2>/dev/null || true
     wait "$current" || true
+    summary+=("$(printf '%-28s ended by a signal' "$current_name")")
   fi
   step 'cluster taken down' timeout --kill-after=10 120 $make e2e-down || status=1
   echo
@@ -55,7 +57,7 @@ step() {
   shift
   echo "== $name"
   "$@" </dev/null 7<&- &
-  current=$!
+  current=$! current_name=$name
   wait "$current" || status=$?
   current=
   ((status == 0)) || told=FAILED

@@ -24,8 +24,12 @@ gateway_api() {
   kubectl get crd -o name | { grep -E '\.gateway\.networking\.(x-)?k8s\.io$' || true; } |
     xargs -r kubectl delete --wait >/dev/null
   kubectl apply --server-side -k "$crds" >/dev/null
-  kubectl wait --for=condition=Established --timeout=30s \
-    crd/gatewayclasses.gateway.networking.k8s.io crd/gateways.gateway.networking.k8s.io >/dev/null
+  local deadline=$((SECONDS + 30)) crds_there=(crd/{gatewayclasses,gateways}.gateway.networking.k8s.io)
+  # It fails on a CRD that has no conditions yet.
+  until kubectl wait --for=condition=Established --timeout=5s "${crds_there[@]}" >/dev/null 2>&1; do
+    ((SECONDS < deadline)) || { echo 'the CRDs of the Gateway API are not served' >&2; return 1; }
+    sleep 0.2
+  done
 }
 
 # The image without a container runtime: its name changes with its content.

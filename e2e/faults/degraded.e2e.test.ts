@@ -167,7 +167,11 @@ describe.runIf(process.env['own_cluster'] === '1')('Without a CRD', () => {
         const { labels, annotations } = metadata
         const copy = { apiVersion, kind, metadata: { name, labels, annotations }, spec }
         await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], { input: JSON.stringify(copy) })
-        await kubectl(['wait', '--for=condition=Established', `crd/${name}`, '--timeout=30s'])
+        // Not "kubectl wait": it fails on a CRD that has no conditions yet.
+        await eventually(`the CRD ${name}`, 30_000, async () => {
+          const conditions = ((await find('crd', name))?.['status']?.conditions ?? []) as Record<string, string>[]
+          return conditions.some(({ type, status }) => type === 'Established' && status === 'True')
+        })
       }
       await expectServing()
       const own = crd['spec'].names.kind as string
