@@ -10,7 +10,7 @@ const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const imageOptions = ['--disable-proto=delete']
 /** As the chart sets it. */
 const environment = {
-  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=2',
+  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
 }
 /** In which /proc counts the time of processes. */
