@@ -16,45 +16,30 @@ type BackendKeys = Collection<BackendKey, BackendKey>
 export function listKeysOfRoutes(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   // Routes of different kinds may have one name, so that each kind has an index of its own.
   return [
-    scheduler.keys(
-      'BackendKey of HTTPRoutes',
-      scheduler.index('HTTPRoutes by backend', sources.httpRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of GRPCRoutes',
-      scheduler.index('GRPCRoutes by backend', sources.grpcRoutes, backendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TLSRoutes',
-      scheduler.index('TLSRoutes by backend', sources.tlsRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of TCPRoutes',
-      scheduler.index('TCPRoutes by backend', sources.tcpRoutes, streamBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of UDPRoutes',
-      scheduler.index('UDPRoutes by backend', sources.udpRoutes, streamBackendKeysOf),
-    ),
+    listKeys(scheduler, 'HTTPRoutes', sources.httpRoutes, backendKeysOf),
+    listKeys(scheduler, 'GRPCRoutes', sources.grpcRoutes, backendKeysOf),
+    listKeys(scheduler, 'TLSRoutes', sources.tlsRoutes, streamBackendKeysOf),
+    listKeys(scheduler, 'TCPRoutes', sources.tcpRoutes, streamBackendKeysOf),
+    listKeys(scheduler, 'UDPRoutes', sources.udpRoutes, streamBackendKeysOf),
   ]
 }
 
 /** The backends of whoever else speaks to some. */
 export function listKeysOfOthers(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   return [
-    scheduler.keys(
-      'BackendKey of Gateways',
-      scheduler.index('Gateways by backend', sources.gateways, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of ListenerSets',
-      scheduler.index('ListenerSets by backend', sources.listenerSets, listenerBackendKeysOf),
-    ),
-    scheduler.keys(
-      'BackendKey of XTelemetryPolicies',
-      scheduler.index('XTelemetryPolicies by backend', sources.xTelemetryPolicies, telemetryBackendKeysOf),
-    ),
+    listKeys(scheduler, 'Gateways', sources.gateways, listenerBackendKeysOf),
+    listKeys(scheduler, 'ListenerSets', sources.listenerSets, listenerBackendKeysOf),
+    listKeys(scheduler, 'XTelemetryPolicies', sources.xTelemetryPolicies, telemetryBackendKeysOf),
   ]
+}
+
+function listKeys<K extends string, V>(
+  scheduler: Scheduler,
+  objects: string,
+  from: Collection<K, V>,
+  keysOf: (object: V) => Iterable<BackendKey>,
+): BackendKeys {
+  return scheduler.keys(`BackendKey of ${objects}`, scheduler.index(`${objects} by backend`, from, keysOf))
 }
 
 /** What filters of the listeners of a Gateway or ListenerSet refer to. */
