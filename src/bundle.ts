@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { constants, Script } from 'node:vm'
+import { Script } from 'node:vm'
 import { configureHeap } from './heap.ts'
 
 /** In dist/: the whole program as one function body, and what V8 compiled of it when it was built. */
@@ -28,7 +28,6 @@ export function runBundle(folder: string): Script {
   const script = new Script(`(function (${parameters.join(', ')}) {${body}\n})`, {
     filename,
     ...(existsSync(cache) && { cachedData: readFileSync(cache) }),
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const module = { exports: {} }
   const run = script.runInThisContext() as (...values: readonly unknown[]) => void
