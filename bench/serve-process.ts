@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url'
 
 const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 /** As the image has them. */
-const imageOptions = ['--disable-proto=delete']
+export const imageOptions = ['--disable-proto=delete']
 /** As the chart sets it. */
-const environment = {
-  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=2',
+export const serveEnvironment = {
+  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
+  MALLOC_TRIM_THRESHOLD_: '131072',
 }
 /** In which /proc counts the time of processes. */
 const ticksPerSecond = 100
@@ -40,7 +41,7 @@ export class ServeProcess {
     const { NODE_COMPILE_CACHE: _cache, ...env } = process.env
     this.#process = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...env, ...environment, POD_NAME: 'bench' },
+      env: { ...env, ...serveEnvironment, POD_NAME: 'bench' },
     })
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString()

@@ -14,6 +14,7 @@ import { FakeApiServer } from '../src/testing/fake-api-server.ts'
 import { FakeTokenIssuer } from '../src/testing/fake-token-issuer.ts'
 import { countFailures, report, reportMachine } from './report.ts'
 import { assignAddress, benchNamespace, countServedRoutes, putCluster, putRoute, putSlice } from './serve-cluster.ts'
+import { measureFloor } from './serve-floor.ts'
 import { ServeProcess } from './serve-process.ts'
 
 const namespace = 'gatewright-system'
@@ -165,6 +166,11 @@ async function measure(routes: number, directory: string): Promise<void> {
     report('RSS after these changes', serve.memory().resident / mebibyte, 'MiB', bound.memory)
     fresh.close()
     for (const line of serve.complaints()) console.log(`  ${line}`)
+    await serve.stop()
+    const floor = await measureFloor(['HTTPRoute', 'Service', 'EndpointSlice'].flatMap((kind) => server.list(kind)))
+    report('for comparison: RSS of Node.js with a gRPC server, idle', floor.idle / mebibyte, 'MiB')
+    report('the same with the specs of the same objects', floor.full / mebibyte, 'MiB')
+    report('CPU of parsing them, and nothing else', floor.cpu, 's')
   } finally {
     proxy.close()
     await serve.stop()

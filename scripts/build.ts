@@ -24,8 +24,10 @@ await build({
   outfile: join(dist, bundleFile),
   format: 'cjs',
   define: { 'import.meta.url': 'bundleUrl' },
-  // Few need it, and it is four times as large as everything else.
-  external: ['@kubernetes/client-node'],
+  // Few need the one, which is four times as large as everything else, and nobody the other.
+  external: ['@kubernetes/client-node', '@grpc/proto-loader'],
+  // A script has no way to import that is not experimental: what is loaded late is required, modules too.
+  supported: { 'dynamic-import': false },
   // V8 keeps the text. Names stay, for stack traces; the map tells the rest.
   minifyWhitespace: true,
   lineLimit: 160,

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,8 +19,9 @@ function run(after: string): string[] {
   const module = new URL('bundle.ts', import.meta.url).href
   const code = `import { runBundle } from '${module}'; import { writeFileSync } from 'node:fs'
     const script = runBundle(${JSON.stringify(folder)}); ${after}`
-  const output = execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
-  return output.trim().split('\n')
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
+  expect(stderr).toBe('')
+  return stdout.trim().split('\n')
 }
 const isRejected = 'console.log(script.cachedDataRejected)'
 

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
-import { constants, Script } from 'node:vm'
+import { Script } from 'node:vm'
+import { configureHeap } from './heap.ts'
 
 /** In dist/: the whole program as one function body, and what V8 compiled of it when it was built. */
 export const bundleFile = 'gatewright.cjs'
@@ -19,9 +19,8 @@ const parameters = ['require', 'module', 'exports', 'bundleUrl']
  * @param folder dist/
  */
 export function runBundle(folder: string): Script {
-  // Garbage is collected when the heap has grown by three tenths: by default it may double first, and stays so.
-  // Set here because the code cache is good for the same flags only.
-  setFlagsFromString('--heap-growing-percent=30')
+  // Set here, not on the command line, because the code cache is good for the same flags only.
+  configureHeap()
   const filename = join(folder, bundleFile)
   const cache = join(folder, codeCacheFile)
   // What is not ASCII is escaped in it: a text of one byte for each character takes half of the memory.
@@ -29,7 +28,6 @@ export function runBundle(folder: string): Script {
   const script = new Script(`(function (${parameters.join(', ')}) {${body}\n})`, {
     filename,
     ...(existsSync(cache) && { cachedData: readFileSync(cache) }),
-    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   })
   const module = { exports: {} }
   const run = script.runInThisContext() as (...values: readonly unknown[]) => void

@@ -15,6 +15,7 @@ import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
+import { settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { createSink } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
@@ -57,6 +58,8 @@ const certificateSecret = 'gatewright-xds'
 const xdsPortName = 'grpc-xds'
 /** Milliseconds that the start and the end wait for an API server that does not answer, or refuses. */
 const patience = 5_000
+/** Milliseconds from the first complete view of the cluster on. */
+const restsAfter = 1_000
 const mountedToken = '/var/run/secrets/gatewright/token'
 
 /**
@@ -274,6 +277,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     replicas.start()
     if (options.withoutElection) lead(true)
     else election.start()
+    // After the first burst to the proxies.
+    clock.after(restsAfter, settleHeap)
   })
 
   return {

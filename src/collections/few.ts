@@ -16,7 +16,8 @@ export function addToFew<T extends object>(few: Few<T>, item: T): Few<T> {
   if (few instanceof Set) return few.add(item)
   if (!Array.isArray(few)) return [few as T, item]
   if (few.includes(item)) return few
-  return few.length + 1 < many ? [...few, item] : new Set<T>(few).add(item)
+  // Not spread: such an array would keep room for 16 more.
+  return few.length + 1 < many ? few.concat(item) : new Set<T>(few).add(item)
 }
 
 /** @returns undefined when nothing is left */
@@ -27,7 +28,8 @@ export function removeFromFew<T extends object>(few: Few<T>, item: T): Few<T> {
     return few.size === 0 ? undefined : few
   }
   if (!Array.isArray(few)) return few
-  const rest: T[] = few.filter((other) => other !== item)
+  const at = few.indexOf(item)
+  const rest: T[] = at < 0 ? few : few.toSpliced(at, 1)
   return rest.length > 1 ? rest : rest[0]
 }
 

@@ -1,6 +1,5 @@
 import type { Collection } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
-import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { Gateway } from '../gatewayapi/objects/gateway.ts'
 import type { ListenerSet } from '../gatewayapi/objects/listener-set.ts'
 import type { BackendKey } from './backend.ts'
@@ -17,30 +16,30 @@ type BackendKeys = Collection<BackendKey, BackendKey>
 export function listKeysOfRoutes(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   // Routes of different kinds may have one name, so that each kind has an index of its own.
   return [
-    collectKeys(scheduler, 'HTTPRoutes', sources.httpRoutes, backendKeysOf),
-    collectKeys(scheduler, 'GRPCRoutes', sources.grpcRoutes, backendKeysOf),
-    collectKeys(scheduler, 'TLSRoutes', sources.tlsRoutes, streamBackendKeysOf),
-    collectKeys(scheduler, 'TCPRoutes', sources.tcpRoutes, streamBackendKeysOf),
-    collectKeys(scheduler, 'UDPRoutes', sources.udpRoutes, streamBackendKeysOf),
+    listKeys(scheduler, 'HTTPRoutes', sources.httpRoutes, backendKeysOf),
+    listKeys(scheduler, 'GRPCRoutes', sources.grpcRoutes, backendKeysOf),
+    listKeys(scheduler, 'TLSRoutes', sources.tlsRoutes, streamBackendKeysOf),
+    listKeys(scheduler, 'TCPRoutes', sources.tcpRoutes, streamBackendKeysOf),
+    listKeys(scheduler, 'UDPRoutes', sources.udpRoutes, streamBackendKeysOf),
   ]
 }
 
 /** The backends of whoever else speaks to some. */
 export function listKeysOfOthers(scheduler: Scheduler, sources: GraphSources): readonly BackendKeys[] {
   return [
-    collectKeys(scheduler, 'Gateways', sources.gateways, listenerBackendKeysOf),
-    collectKeys(scheduler, 'ListenerSets', sources.listenerSets, listenerBackendKeysOf),
-    collectKeys(scheduler, 'XTelemetryPolicies', sources.xTelemetryPolicies, telemetryBackendKeysOf),
+    listKeys(scheduler, 'Gateways', sources.gateways, listenerBackendKeysOf),
+    listKeys(scheduler, 'ListenerSets', sources.listenerSets, listenerBackendKeysOf),
+    listKeys(scheduler, 'XTelemetryPolicies', sources.xTelemetryPolicies, telemetryBackendKeysOf),
   ]
 }
 
-function collectKeys<T>(
+function listKeys<K extends string, V>(
   scheduler: Scheduler,
-  kinds: string,
-  objects: Collection<NamespacedName, T>,
-  keysOf: (object: T) => readonly BackendKey[],
+  objects: string,
+  from: Collection<K, V>,
+  keysOf: (object: V) => Iterable<BackendKey>,
 ): BackendKeys {
-  return scheduler.keys(`BackendKey of ${kinds}`, scheduler.index(`${kinds} by backend`, objects, keysOf))
+  return scheduler.keys(`BackendKey of ${objects}`, scheduler.index(`${objects} by backend`, from, keysOf))
 }
 
 /** What filters of the listeners of a Gateway or ListenerSet refer to. */
