@@ -1,6 +1,5 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from '../base/logger.ts'
 import type { CollectionDump, Explanation } from '../collections/inspection.ts'
 import type { ProxyStatus } from '../xds/proxy-status.ts'
@@ -54,126 +53,88 @@ export interface AdminServer {
 /** Most keys of one collection that are told at once. */
 const maxKeys = 10_000
 
-/** What a caller is told. */
-interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-}
-
-/** One page; what follows the question mark is in `query`. */
-type Page = (query: URLSearchParams) => Answer
-
 export function createAdminServer(options: AdminOptions): AdminServer {
-  const pages = listPages(options)
-  const hosts = new Set(['localhost', ...(options.hosts ?? [])].map((host) => host.toLowerCase()))
-  const server = createServer(
-    { maxHeaderSize: 8_192, requestTimeout: 5_000, keepAliveTimeout: 10_000 },
-    (request, response) => {
-      let answer: Answer
-      try {
-        answer = answerRequest(request, pages, hosts)
-      } catch (error) {
-        options.logger.error('An admin request failed', { error })
-        answer = refuse(500, 'This is a bug of Gatewright; the log has the details.')
-      }
-      send(response, answer)
-    },
-  )
-  server.setTimeout(10_000)
+  const server = Fastify({
+    bodyLimit: 1,
+    requestTimeout: 5_000,
+    connectionTimeout: 10_000,
+    keepAliveTimeout: 10_000,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: 8_192 },
+  })
   // Who opens more has the others wait; probes come from few sockets.
-  server.maxConnections = 256
+  server.server.maxConnections = 256
+  const hosts = new Set(['localhost', ...(options.hosts ?? [])].map((host) => host.toLowerCase()))
+  server.addHook('onRequest', async (request, reply) => {
+    reply.header('cache-control', 'no-store')
+    reply.header('x-content-type-options', 'nosniff')
+    reply.header('content-security-policy', "default-src 'none'")
+    // A page in somebody's browser reaches us by a name of its own (DNS rebinding); no name of ours is its.
+    if (!isOwnHost(request.headers.host, hosts)) return refuse(reply, 403, 'This Host is not served here.')
+    if (request.headers.origin !== undefined) return refuse(reply, 403, 'Pages of browsers are not served here.')
+    // Compared with the route, not the URL: "//debug" and "/%64ebug" are the same to the router or nothing.
+    if (request.routeOptions.url?.startsWith('/debug') && !isLoopback(request.socket.remoteAddress))
+      return refuse(reply, 403, 'Only for callers on the loopback interface: use "kubectl port-forward".')
+  })
+  server.setErrorHandler((error, _request, reply) => {
+    const status = error instanceof Error && 'statusCode' in error ? Number(error.statusCode) : 500
+    if (status >= 500) options.logger.error('An admin request failed', { error })
+    return refuse(
+      reply,
+      status,
+      status >= 500 ? 'This is a bug of Gatewright; the log has the details.' : 'Bad request.',
+    )
+  })
+  server.setNotFoundHandler((_request, reply) => refuse(reply, 404, 'There is no such page.'))
+  addRoutes(server, options)
   return {
     async listen() {
       const { host, port } = splitAddress(options.address)
-      await once(server.listen({ host, port }), 'listening')
-      const { address, family, port: bound } = server.address() as AddressInfo
-      return `${family === 'IPv6' ? `[${address}]` : address}:${bound}`
+      return (await server.listen({ host, port })).replace(/^http:\/\//, '')
     },
-    async close() {
-      if (!server.listening) return
-      const closed = once(server, 'close')
-      server.close()
-      server.closeAllConnections()
-      await closed
-    },
+    close: () => server.close(),
   }
 }
 
-function answerRequest(
-  { method, url = '', headers, socket }: IncomingMessage,
-  pages: ReadonlyMap<string, Page>,
-  hosts: ReadonlySet<string>,
-): Answer {
-  // A page in somebody's browser reaches us by a name of its own (DNS rebinding); no name of ours is its.
-  if (!isOwnHost(headers.host, hosts)) return refuse(403, 'This Host is not served here.')
-  if (headers.origin !== undefined) return refuse(403, 'Pages of browsers are not served here.')
-  if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'Only GET and HEAD are answered.')
-  const path = decodePath(url)
-  const page = path === undefined ? undefined : pages.get(path)
-  // Compared with what was found: "//debug" and "/%64ebug" are the same as it or nothing.
-  if (page && path?.startsWith('/debug/') && !isLoopback(socket.remoteAddress))
-    return refuse(403, 'Only for callers on the loopback interface: use "kubectl port-forward".')
-  return page?.(new URLSearchParams(url.replace(/^[^?]*/, ''))) ?? refuse(404, 'There is no such page.')
-}
-
-/** Without its query. */
-function decodePath(url: string): string | undefined {
-  try {
-    return decodeURIComponent(url.replace(/\?.*$/, ''))
-  } catch {
-    return undefined
-  }
-}
-
-function listPages({ health, ready, metrics, collections, proxies, logger }: AdminOptions): ReadonlyMap<string, Page> {
-  return new Map<string, Page>([
-    ['/healthz', () => tellReadiness(health?.() ?? { ready: true, reasons: [] })],
-    ['/readyz', () => tellReadiness(ready())],
-    [
-      '/metrics',
-      () => {
-        const body = renderMetrics(metrics, ({ name }, error) =>
-          logger.error('A metric could not be read', { metric: name, error }),
-        )
-        return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body }
-      },
-    ],
-    ['/debug/collections', (query) => showCollections(collections, query.get('name'), query.get('key'))],
-    ...(proxies ? [['/debug/proxies', () => tell({ proxies: proxies() })] as const] : []),
-  ])
-}
-
-function showCollections(collections: Inspectable, name: string | null, key: string | null): Answer {
-  if (name === null) return tell(redactDump(collections.dump()))
-  const keys = collections.keysNamed(name)
-  if (!keys) return refuse(404, 'There is no collection of this name.')
-  if (key !== null) return tell(redactExplanation(collections.explainNamed(name, key)))
-  const list = [...keys]
-  return tell({ name, size: list.length, keys: list.slice(0, maxKeys) })
-}
-
-function tellReadiness({ ready, reasons }: Readiness): Answer {
-  return tell({ ready, reasons }, ready ? 200 : 503)
-}
-
-function tell(value: unknown, status = 200): Answer {
-  return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value, undefined, 2)}\n` }
-}
-
-function refuse(status: number, sentence: string): Answer {
-  return { status, type: 'text/plain; charset=utf-8', body: `${sentence}\n` }
-}
-
-function send(response: ServerResponse, { status, type, body }: Answer): void {
-  response.writeHead(status, {
-    'content-type': type,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-    'x-content-type-options': 'nosniff',
-    'content-security-policy': "default-src 'none'",
+function addRoutes(
+  server: FastifyInstance,
+  { health, ready, metrics, collections, proxies, logger }: AdminOptions,
+): void {
+  server.get('/healthz', (_request, reply) => sendReadiness(reply, health?.() ?? { ready: true, reasons: [] }))
+  server.get('/readyz', (_request, reply) => sendReadiness(reply, ready()))
+  server.get('/metrics', (_request, reply) => {
+    const text = renderMetrics(metrics, ({ name }, error) =>
+      logger.error('A metric could not be read', { metric: name, error }),
+    )
+    return reply.type('text/plain; version=0.0.4; charset=utf-8').send(text)
   })
-  response.end(body)
+  if (proxies) server.get('/debug/proxies', (_request, reply) => sendJson(reply, { proxies: proxies() }))
+  server.get('/debug/collections', (request, reply) => {
+    const { name, key } = queryOf(request)
+    if (name === undefined) return sendJson(reply, redactDump(collections.dump()))
+    const keys = collections.keysNamed(name)
+    if (!keys) return refuse(reply, 404, 'There is no collection of this name.')
+    if (key !== undefined) return sendJson(reply, redactExplanation(collections.explainNamed(name, key)))
+    const list = [...keys]
+    return sendJson(reply, { name, size: list.length, keys: list.slice(0, maxKeys) })
+  })
+}
+
+function sendReadiness(reply: FastifyReply, { ready, reasons }: Readiness): FastifyReply {
+  return sendJson(reply.code(ready ? 200 : 503), { ready, reasons })
+}
+
+function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.type('application/json; charset=utf-8').send(`${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+function refuse(reply: FastifyReply, status: number, sentence: string): FastifyReply {
+  return reply.code(status).type('text/plain; charset=utf-8').send(`${sentence}\n`)
+}
+
+function queryOf(request: FastifyRequest): { readonly name: string | undefined; readonly key: string | undefined } {
+  const query = new URL(request.raw.url ?? '/', 'http://admin').searchParams
+  return { name: query.get('name') ?? undefined, key: query.get('key') ?? undefined }
 }
 
 /** Collections whose values, and so the messages of what threw over them, may quote a secret. */
