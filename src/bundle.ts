@@ -13,7 +13,7 @@ export const codeCacheFile = 'gatewright.cache'
 const parameters = ['require', 'module', 'exports', 'bundleUrl']
 
 /**
- * Runs the program. Reading 250 modules and compiling them is most of a start, so that the build puts them into one
+ * Runs the program. Reading 800 modules and compiling them is most of a start, so that the build puts them into one
  * file and keeps the code that V8 makes of it. Node's own compile cache is not used: it is for one user id only.
  * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then.
  * @param folder dist/

@@ -262,6 +262,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     await xds.listen(options.xdsAddress)
     isListening = true
   })
+  let cancelRest = () => {}
   // Without the authority nobody can connect, but statuses are written all the same.
   const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
   const cancelWait = clock.after(patience, endWait)
@@ -278,12 +279,13 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     if (options.withoutElection) lead(true)
     else election.start()
     // After the first burst to the proxies.
-    clock.after(restsAfter, settleHeap)
+    cancelRest = clock.after(restsAfter, settleHeap)
   })
 
   return {
     async stop() {
       isStopped = true
+      cancelRest()
       // An API server that does not answer holds us up no longer than this; the Lease runs out by itself then.
       const cancelClose = clock.after(patience, () => api.close())
       writer.close()
