@@ -53,6 +53,11 @@ export interface AdminServer {
 /** Most keys of one collection that are told at once. */
 const maxKeys = 10_000
 
+/** No page has a schema. What would compile one costs 8 MiB at each start unless something stands in its place. */
+function refuseSchema(): never {
+  throw new Error('a page of the admin port has a schema')
+}
+
 export function createAdminServer(options: AdminOptions): AdminServer {
   const server = Fastify({
     bodyLimit: 1,
@@ -61,6 +66,7 @@ export function createAdminServer(options: AdminOptions): AdminServer {
     keepAliveTimeout: 10_000,
     forceCloseConnections: true,
     http: { maxHeaderSize: 8_192 },
+    schemaController: { compilersFactory: { buildValidator: refuseSchema, buildSerializer: refuseSchema } },
   })
   // Who opens more has the others wait; probes come from few sockets.
   server.server.maxConnections = 256
