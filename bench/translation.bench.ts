@@ -202,7 +202,7 @@ load(500, 100, 'auto')
 report('One Gateway for each 100 routes', sizes, () => 100)
 report('All routes on one Gateway, in one table', sizes, (routes) => routes)
 report(
-  'All routes on one Gateway, in scoped tables (16, at 20,000 routes 64)',
+  'All routes on one Gateway, in scoped tables (64, at 20,000 routes 256)',
   sizes.filter((size) => size >= 5000),
   (routes) => routes,
   'auto',
