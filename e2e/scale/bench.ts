@@ -80,7 +80,8 @@ async function createObjects(api: ApiProxy): Promise<void> {
   const numbers = Array.from({ length: count }, (_, number) => number)
   const began = performance.now()
   await api.each(numbers, async (number) => {
-    const spec = { ports: [{ port: 80, targetPort: 8080 }] }
+    // Without an address of its own: few clusters have a range for thousands.
+    const spec = { clusterIP: 'None', ports: [{ port: 80, targetPort: 8080 }] }
     await api.call('POST', services, {
       apiVersion: 'v1',
       kind: 'Service',
