@@ -19,12 +19,15 @@ import { hostOf, makeGatewayObjects, makeHostRoute } from './route-objects.ts'
 
 const samples = Number(process.argv[2] ?? 60)
 
-/** Bounds of the median, milliseconds. */
+type Tables = 'never' | 'always'
+
 interface Case {
   readonly hosts: number
   readonly tables: Tables
+  /** Of the median, milliseconds. */
   readonly bound?: number
 }
+
 const cases: readonly Case[] = [
   { hosts: 100, tables: 'never' },
   { hosts: 1_000, tables: 'never' },
@@ -62,8 +65,6 @@ interface Rig {
   prepare(index: number): () => void
   stop(): Promise<void>
 }
-
-type Tables = 'never' | 'always'
 
 async function startControlPlane(objects: readonly KubernetesObject[], tables: Tables): Promise<Rig> {
   const fixture = await ServingFixture.start('', { ...asProxies, tables })

@@ -121,24 +121,15 @@ function isNormal(value: unknown): boolean {
 
 /**
  * What the API server does when it reads: fields whose value is null are left out, and half a surrogate
- * pair becomes U+FFFD. It is no UTF-8, and Envoy refuses whatever it stands in. The same value when there is neither.
+ * pair becomes U+FFFD. It is no UTF-8, and Envoy refuses whatever it stands in.
  */
-function normalize<T>(value: T): T {
-  if (typeof value === 'string') return value.toWellFormed() as typeof value
+function normalize(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed()
   if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) {
-    const items = value.map(normalize)
-    return items.every((item, index) => item === value[index]) ? value : (items as T)
-  }
-  let changed = false
-  const entries: [string, unknown][] = []
-  for (const [key, field] of Object.entries(value)) {
-    const kept = field === null ? undefined : normalize(field)
-    if (kept !== field) changed = true
-    if (field !== null) entries.push([key, kept])
-  }
+  if (Array.isArray(value)) return value.map(normalize)
+  const fields = Object.entries(value).filter(([, field]) => field !== null)
   // fromEntries defines the fields, so that a key "__proto__" stays a key.
-  return changed ? (Object.fromEntries(entries) as T) : value
+  return Object.fromEntries(fields.map(([key, field]) => [key, normalize(field)]))
 }
 
 function dropFields(value: unknown, issues: readonly z.core.$ZodIssue[]): unknown {

@@ -48,17 +48,14 @@ export class Provisioner extends Reconciler {
 
   protected override watch(): readonly (() => void)[] {
     const { fleets, plans, owned, trust } = this.#options
-    const touchEach = (changes: readonly { readonly key: NamespacedName }[]) => {
-      for (const { key } of changes) this.touch(key)
-    }
     const touchAll = () => {
       for (const gateway of new Set([...[...fleets.entries()].map(([key]) => key), ...owned.gateways()]))
         this.touch(gateway)
     }
     touchAll()
     return [
-      fleets.subscribe(touchEach),
-      ...(plans ? [plans.subscribe(touchEach)] : []),
+      fleets.subscribe(this.touchEach),
+      ...(plans ? [plans.subscribe(this.touchEach)] : []),
       owned.subscribe((gateway) => this.touch(gateway)),
       trust.subscribe(touchAll),
     ]

@@ -122,6 +122,11 @@ export abstract class Reconciler {
     else if (work.state === 'ready' || work.failures === 0) this.#makeReady(work)
   }
 
+  /** A listener of collections whose keys are those of the objects. */
+  protected readonly touchEach = (changes: readonly { readonly key: NamespacedName }[]): void => {
+    for (const { key } of changes) this.touch(key)
+  }
+
   #isIdle(): boolean {
     return this.#running === 0 && ![...this.#work.values()].some((work) => work.state === 'ready')
   }

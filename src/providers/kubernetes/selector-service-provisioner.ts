@@ -44,13 +44,10 @@ export class SelectorServiceProvisioner extends Reconciler {
 
   protected override watch(): readonly (() => void)[] {
     const { xBackends, plans, services } = this.#options
-    const touchEach = (changes: readonly { readonly key: NamespacedName }[]) => {
-      for (const { key } of changes) this.touch(key)
-    }
-    touchEach([...xBackends.entries()].map(([key]) => ({ key })))
+    for (const [key] of xBackends.entries()) this.touch(key)
     return [
-      xBackends.subscribe(touchEach),
-      plans.subscribe(touchEach),
+      xBackends.subscribe(this.touchEach),
+      plans.subscribe(this.touchEach),
       // Only what is ours has the label, also in the moment in which somebody takes it away.
       services.subscribe((changes) => {
         const touched = changes.filter(({ before, after }) => hasUid(before) || hasUid(after)).map(({ key }) => key)
