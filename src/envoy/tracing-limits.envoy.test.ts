@@ -59,6 +59,7 @@ async function withManager(
   tracing: string,
   change: (manager: Manager, bootstrap: Bootstrap) => void,
   use: (envoy: StaticEnvoy) => Promise<void>,
+  headers = '',
 ): Promise<void> {
   const policy = `
 apiVersion: gateway.networking.x-k8s.io/v1alpha1
@@ -68,7 +69,7 @@ spec:
   targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: web}]
   tracing:
     mode: Enabled
-    provider: {backendRef: ${reference('collector')}}${tracing}
+    provider: {backendRef: ${reference('collector')}${headers}}${tracing}
 ---
 `
   const route = httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules: [{backendRefs: [${reference('web')}]}]`)
@@ -154,6 +155,28 @@ describe('the name of the service', () => {
 })
 
 describe('the collector', () => {
+  it('is asked for by the name of its cluster: the headers of exports are for a cluster to add, Host and :authority are not', async () => {
+    const headers = ', headers: [{name: X-Token, value: secret}]'
+    for (const [name, refusal] of [
+      ['x-other', undefined],
+      ['host', /host headers may not be modified/],
+      [':authority', /:-prefixed/],
+    ] as const) {
+      const started = withManager(
+        '',
+        (_manager, bootstrap) => {
+          const text = JSON.stringify(bootstrap.static_resources.clusters)
+          expect(text).toContain('"x-token"')
+          bootstrap.static_resources.clusters = JSON.parse(text.replaceAll('"x-token"', `"${name}"`))
+        },
+        async (envoy) => expect((await envoy.send(80, '/')).status).toBe(200),
+        headers,
+      )
+      if (refusal) await expect(started).rejects.toThrow(refusal)
+      else await started
+    }
+  })
+
   it('may be missing: requests go on, with traces that nobody gets', async () => {
     await withManager(
       everything,

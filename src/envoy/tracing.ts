@@ -28,10 +28,10 @@ const commands: Readonly<Record<KnownAttribute, string>> = {
 }
 
 /**
- * In bytes. Attributes stand in every Route, because edits of a connection manager drain connections; more of them
- * than this (about twenty) would be what fills the tables, and Envoy's memory, and stand in the connection manager.
+ * In bytes: about ten of them. They stand in every Route, because edits of a connection manager drain connections, and
+ * every Route makes Envoy pay for them again. More of them stand in the connection manager (ADR 13).
  */
-const maxRouteAttributes = 1024
+const maxRouteAttributes = 512
 
 /** What connection managers say: as little as Envoy lets them (ADR 13). */
 export interface ListenerTracing {
@@ -51,9 +51,7 @@ export function planListenerTracing(tracing: TracingNode): ListenerTracing {
   }
 }
 
-/**
- * @param serviceName what the spans are of, unless the policy says so
- */
+/** @param serviceName what the spans are of, unless the policy says so */
 export function buildListenerTracing(tracing: ListenerTracing, serviceName: string): ManagerTracing {
   const { perMillion, attributes = [] } = tracing
   const config = packAny(OpenTelemetryConfig, {
