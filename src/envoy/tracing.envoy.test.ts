@@ -1,6 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { issueCertificate } from '../testing/certificates.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { GRPCClient } from '../testing/grpc-backend.ts'
 import { ServingFixture } from '../testing/serving-fixture.ts'
@@ -188,6 +189,46 @@ describe('requests of every kind', () => {
       },
       { routes, listener: '[{name: http, protocol: HTTP, port: 80, hostname: "*.test"}]' },
     )
+  })
+})
+
+describe('a collector', () => {
+  it('with a BackendTLSPolicy is told with TLS', async () => {
+    const authority = issueCertificate({ commonName: 'authority', isAuthority: true })
+    const collector = await startTraceCollector(issueCertificate({ dnsNames: ['otel.test'], issuer: authority }))
+    const trustYaml = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ca}
+data: {ca.crt: ${JSON.stringify(authority.certificate)}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: collector}
+spec:
+  targetRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: collector}]
+  validation: {hostname: otel.test, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}
+---
+`
+    const envoy = await StaticEnvoy.start(
+      [
+        gatewayClassYaml,
+        gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]'),
+        backendYaml('web', echo.port),
+        backendYaml('collector', collector.port),
+        trustYaml,
+        route,
+        policyYaml('', ', headers: [{name: X-Token, value: secret}]'),
+      ].join(''),
+    )
+    try {
+      await envoy.send(80, '/')
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
+      expect(collector.metadata[0]).toMatchObject({ 'x-token': 'secret' })
+    } finally {
+      await envoy.stop()
+      await collector.close()
+    }
   })
 })
 

@@ -14,6 +14,9 @@ import {
   serviceYaml,
   testControllerName,
 } from '../testing/builders.ts'
+import { resourceKey } from '../xds/resource.ts'
+import { renderResource } from './proto-json.ts'
+import type { EnvoyResources } from './resources.ts'
 import { buildThreshold } from './trace-sampler.ts'
 
 /* What of an XTelemetryPolicy stands where: an edit changes what it stands in, and nothing else. */
@@ -85,7 +88,7 @@ class World {
       })
     })
     this.apply(...worldYaml, ...yamls)
-    for (const type of Object.keys(resources) as (keyof typeof resources)[])
+    for (const type of Object.keys(resources) as (keyof EnvoyResources)[])
       resources[type].subscribe((changes) => {
         this.#changed.push(...changes.map(({ key }) => `${type} ${key.replace('\n', ' ')}`))
       })
@@ -106,7 +109,17 @@ class World {
     return changed
   }
 
-  /** Each Route of the tables of a Gateway, and each virtual host, as its bytes. */
+  has(type: keyof EnvoyResources, name: string): boolean {
+    return this.#plane.resources[type].has(resourceKey('default/edge', name))
+  }
+
+  /** A resource of Gateway edge as proto JSON. */
+  render(type: keyof EnvoyResources, name: string): unknown {
+    const found = this.#plane.resources[type].get(resourceKey('default/edge', name))
+    return found && renderResource(found)
+  }
+
+  /** The tables of a Gateway as bytes. */
   tables(gateway: string): string[] {
     return [...this.#plane.resources.route.entries()]
       .filter(([key]) => key.startsWith(gateway))
@@ -160,7 +173,46 @@ describe('no listener changes, and nothing of other Gateways, with an edit of', 
   })
 })
 
-/* A name of the service stands nowhere else, and whether there is a tracer at all: see tracing-limits.envoy.test.ts. */
+describe('the cluster of a collector', () => {
+  it('is made as those of routes are, with TLS and names that are looked up', () => {
+    const world = new World(policyYaml(), trustYaml)
+    expect(world.render('cluster', 'telemetry-collector')).toMatchObject({
+      name: 'telemetry-collector',
+      alt_stat_name: 'default/otel/4317',
+      type: 'EDS',
+      transport_socket: { typed_config: { sni: 'otel.test', common_tls_context: { alpn_protocols: ['h2'] } } },
+    })
+    world.apply(
+      `
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: far}
+spec: {endpoints: [{fqdn: {hostname: otel.example.com, port: 4317}}]}
+`,
+      policyYaml({ collector: 'group: gateway.envoyproxy.io, kind: Backend, name: far' }),
+    )
+    expect(world.takeChanges()).toEqual([cluster, endpoint])
+    expect(world.render('cluster', 'telemetry-collector')).toMatchObject({
+      name: 'telemetry-collector',
+      type: 'STRICT_DNS',
+      load_assignment: { cluster_name: 'telemetry-collector' },
+    })
+    expect(world.has('endpoint', 'telemetry-collector')).toBe(false)
+  })
+
+  it('is another one than that of routes to it', () => {
+    const toCollector = '  parentRefs: [{name: edge}]\n  rules: [{backendRefs: [{name: otel, port: 4317}]}]'
+    const world = new World(
+      policyYaml({ headers: '{name: X-Token, value: secret}' }),
+      serviceYaml('otel', '[{port: 4317, appProtocol: kubernetes.io/h2c}]'),
+      httpRouteYaml('to-collector', toCollector),
+    )
+    expect(JSON.stringify(world.render('cluster', 'telemetry-collector'))).toContain('x-token')
+    expect(JSON.stringify(world.render('cluster', 'Service/default/otel/4317/h2c'))).not.toContain('x-token')
+  })
+})
+
+/* Whether there is a tracer, and the name of the service, stand nowhere else: see tracing-limits.envoy.test.ts. */
 describe('listeners change, and nothing of other Gateways, with', () => {
   const create = [cluster, endpoint, ...listeners, ...tables]
 
