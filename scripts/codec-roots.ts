@@ -51,6 +51,10 @@ export const resourceRoots: readonly CodecRoot[] = [
   message('envoy/config/trace/v3/opentelemetry', 'OpenTelemetryConfig'),
   message(`${samplers}/parent_based_sampler`, 'ParentBasedSamplerConfig'),
   message(`${samplers}/trace_id_ratio_based_sampler`, 'TraceIdRatioBasedSamplerConfig'),
+  message(`${samplers}/cel_sampler`, 'CELSamplerConfig'),
+  message(`${http}/header_mutation/v3/header_mutation`, 'HeaderMutation', ['mutations']),
+  message(`${http}/header_mutation/v3/header_mutation`, 'Mutations', ['request_mutations']),
+  message(`${http}/upstream_codec/v3/upstream_codec`, 'UpstreamCodec'),
   message('envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver', 'CaresDnsResolverConfig'),
 ]
 

@@ -3,12 +3,13 @@ import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { gatewayYaml, httpRouteYaml, serviceYaml, tlsSecretYaml } from './testing/builders.ts'
 import { type IssuedCertificate, issueCertificate } from './testing/certificates.ts'
-import { type EchoBackend, startEchoBackend } from './testing/echo-backend.ts'
+import { type EchoAnswer, type EchoBackend, startEchoBackend } from './testing/echo-backend.ts'
 import { HeldConnection, type HeldResult } from './testing/held-connection.ts'
 import { sendHttp2 } from './testing/http2.ts'
 import { ServingFixture } from './testing/serving-fixture.ts'
 import { startTlsEcho, type TlsEcho } from './testing/tls-echo.ts'
 import { startTraceCollector, type TraceCollector } from './testing/trace-collector.ts'
+import { HeldUpgrade, startUpgradeEcho, type UpgradeEcho } from './testing/upgrade-echo.ts'
 
 /**
  * Connections that are open while something is edited: they stay open and lose nothing, because nothing of what is
@@ -27,6 +28,8 @@ const issueFront = () => issueCertificate({ commonName: 'fruit', dnsNames: [host
 
 let plain: EchoBackend
 let collector: TraceCollector
+let otherCollector: TraceCollector
+let upgrades: UpgradeEcho
 const secure = new Map<string, TlsEcho>()
 let fixture: ServingFixture
 
@@ -57,24 +60,43 @@ spec:
   validation: {hostname: ${hostname}, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}
 ---
 `
+const telemetryYaml = (backend: string, provider = '', tracing = '') => `
+apiVersion: gateway.networking.x-k8s.io/v1alpha1
+kind: XTelemetryPolicy
+metadata: {name: traces}
+spec:
+  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: web}]
+  tracing: {mode: Enabled, provider: {backendRef: {name: ${backend}, port: 80}${provider}}${tracing}}
+---
+`
 const rule = (path: string, service: string, more = '') =>
   `{matches: [{path: {value: ${path}}}], ${more}backendRefs: [{name: ${service}, port: 80}]}`
 const routeYaml = (mark = '') => {
   const filter = `filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-mark, value: "${mark}"}]}}], `
-  const rules = [rule('/', 'plain'), rule('/first', 'first'), rule('/second', 'second'), rule('/mark', 'plain', filter)]
+  const rules = [
+    rule('/', 'plain'),
+    rule('/first', 'first'),
+    rule('/second', 'second'),
+    rule('/upgrade', 'upgrades'),
+    rule('/mark', 'plain', filter),
+  ]
   return httpRouteYaml('fruit', `  parentRefs: [{name: web}]\n  rules: [${rules.join(', ')}]`)
 }
 
 beforeAll(async () => {
   plain = await startEchoBackend({ service: 'plain' })
   collector = await startTraceCollector()
+  otherCollector = await startTraceCollector()
+  upgrades = await startUpgradeEcho()
   // Each shows a certificate of another authority.
   const names = ['a.test', 'b.test']
   secure.set('first', await startTlsEcho(issueCertificate({ dnsNames: names, issuer: authority })))
   secure.set('second', await startTlsEcho(issueCertificate({ dnsNames: names, issuer: otherAuthority })))
   const services = [
     ['plain', plain] as const,
+    ['upgrades', upgrades] as const,
     ['collector', { address: '127.0.0.1', port: collector.port }] as const,
+    ['other-collector', { address: '127.0.0.1', port: otherCollector.port }] as const,
     ...secure,
   ]
   fixture = await ServingFixture.start(
@@ -93,6 +115,8 @@ afterAll(async () => {
   await fixture?.stop()
   await plain?.close()
   await collector?.close()
+  await otherCollector?.close()
+  await upgrades?.close()
   for (const echo of secure.values()) await echo.close()
 })
 
@@ -246,18 +270,11 @@ describe('an edit that a Listener must change for', () => {
     for (const result of back) expect(result).toMatchObject({ failures: [], isUntouched: true })
   })
 
-  it('drains connections where it is an XTelemetryPolicy, because tracing stands in the connection manager; none fails', async () => {
+  it('drains connections where it is an XTelemetryPolicy that comes, because the tracer stands in the connection manager; none fails', async () => {
     const before = await countListenerChanges()
     const drainingBefore = await countDraining()
     const results = await whileHeld(async () => {
-      fixture.apply(`
-apiVersion: gateway.networking.x-k8s.io/v1alpha1
-kind: XTelemetryPolicy
-metadata: {name: traces}
-spec:
-  targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: web}]
-  tracing: {mode: Enabled, provider: {backendRef: {name: collector, port: 80}}}
-`)
+      fixture.apply(telemetryYaml('collector'))
       // The two ports.
       await expect
         .poll(async () => Number((await countListenerChanges())['listener_manager.listener_modified']), patience)
@@ -267,5 +284,47 @@ spec:
     // Those of before are asked to end in the course of the drain time: old chains wait for them.
     expect(await countDraining()).toBe(drainingBefore + 2)
     expect((await countListenerChanges())['listener_manager.lds.update_rejected'] ?? 0).toBe(0)
+  })
+})
+
+describe('an XTelemetryPolicy that is there', () => {
+  const edits = 20
+  /** What a backend sees of the trace of a request. */
+  const seenContext = async () => {
+    const { headers } = (await (await fetch(`${fixture.envoy.url()}/`)).json()) as EchoAnswer
+    return headers['Traceparent']?.[0] ?? ''
+  }
+
+  it(`is edited ${edits} times while connections stay open and lose nothing, no Listener changes, and spans follow it`, async () => {
+    fixture.apply(telemetryYaml('collector', '', ', spanName: edit 0'))
+    await expect.poll(seenContext, patience).toMatch(/-01$/)
+    const upgraded = await HeldUpgrade.open(fixture.envoy.url(), host, '/upgrade')
+    /** Whether a request of now is told to this collector with this name, header and attribute. */
+    const isTold = async ({ spans, metadata }: TraceCollector, turn: number): Promise<boolean> => {
+      await fixture.envoy.ask('/', host)
+      const span = spans.find(({ name, attributes }) => name === `edit ${turn}` && attributes['turn'] === String(turn))
+      return span !== undefined && metadata.some((sent) => sent['x-turn'] === String(turn))
+    }
+    await expectUntouched(async () => {
+      for (let turn = 1; turn <= edits; turn++) {
+        const isOther = turn % 2 === 1
+        const rate = `, samplingRate: {numerator: ${100 - turn}, denominator: 100}`
+        const attribute = `, attributes: [{name: turn, sourceType: Literal, literalValue: "${turn}"}]`
+        fixture.apply(
+          telemetryYaml(
+            isOther ? 'other-collector' : 'collector',
+            `, headers: [{name: X-Turn, value: "${turn}"}]`,
+            `, spanName: edit ${turn}${rate}${attribute}`,
+          ),
+        )
+        await expect.poll(() => isTold(isOther ? otherCollector : collector, turn), patience).toBe(true)
+        expect(await upgraded.exchange(`turn ${turn}`)).toBe(`turn ${turn}`)
+      }
+    })
+    expect(upgraded.isOpen).toBe(true)
+    upgraded.close()
+    // Nobody is told of what is not to be traced.
+    fixture.apply(telemetryYaml('collector', '', ', spanName: untraced, samplingRate: {numerator: 0}'))
+    await expect.poll(seenContext, patience).toMatch(/-00$/)
   })
 })

@@ -2,6 +2,7 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
+import type { HTTPHeader } from '../gatewayapi/objects/http-filter.ts'
 import type { BackendIdentity, BackendNode } from '../graph/backend.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -13,7 +14,7 @@ import { buildResource, sameContent, sourceOfBackend, sourcesOfBackend } from '.
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
 
-/** What makes the proxies of a Gateway speak to backends: routes, filters, telemetry. */
+/** What makes the proxies of a Gateway speak to backends: routes and filters. */
 export interface BackendUser {
   readonly gateway: NamespacedName
   readonly backends: readonly BackendIdentity[]
@@ -44,15 +45,7 @@ export function createBackends(
     (key, reads) => {
       const [scope, name] = splitResourceKey(key)
       const backend = findBackend(reads, graph, name)
-      if (!backend) return undefined
-      const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, scope))
-      const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
-      const more = {
-        ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
-        ...(secrets.length > 0 && { secrets }),
-      }
-      const bytes = buildCluster(backend, certificate)
-      return buildResource(typeUrls.cluster, scope, name, bytes, sourcesOfBackend(backend), more)
+      return backend && buildClusterResource({ scope, name }, backend, { reads, clientCertificates })
     },
     sameContent,
   )
@@ -62,9 +55,7 @@ export function createBackends(
     (key, reads) => {
       const [scope, name] = splitResourceKey(key)
       const backend = findBackend(reads, graph, name)
-      if (!backend || backend.endpoints.type === 'dns') return undefined
-      const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph))
-      return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
+      return backend && buildEndpointResource({ scope, name }, backend, reads, graph)
     },
     sameContent,
   )
@@ -74,6 +65,50 @@ export function createBackends(
     return backend?.tls && buildSecretUser(gateway, [backend])
   })
   return { cluster, endpoint, secretUsers }
+}
+
+/** Where a resource stands: in a Gateway, under a name. */
+interface Place {
+  readonly scope: string
+  readonly name: string
+}
+
+interface ClusterResourceContext {
+  readonly reads: Reads
+  readonly clientCertificates: ClientCertificates
+  /** Of every request; none unless given. */
+  readonly headers?: readonly HTTPHeader[]
+  /** What asks for them, or for this cluster, beside the backend itself. */
+  readonly source?: string
+}
+
+/** The cluster of a backend that the proxies of a Gateway speak HTTP to. */
+export function buildClusterResource(
+  { scope, name }: Place,
+  backend: BackendNode,
+  { reads, clientCertificates, headers = [], source }: ClusterResourceContext,
+): EnvoyResource {
+  const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, scope))
+  const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
+  const more = {
+    ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
+    ...(secrets.length > 0 && { secrets }),
+  }
+  const bytes = buildCluster(backend, { name, certificate, headers })
+  const sources = [...sourcesOfBackend(backend), ...(source === undefined ? [] : [source])]
+  return buildResource(typeUrls.cluster, scope, name, bytes, sources, more)
+}
+
+/** The endpoints of such a cluster. @returns nothing where they are looked up by name */
+export function buildEndpointResource(
+  { scope, name }: Place,
+  backend: BackendNode,
+  reads: Reads,
+  graph: Graph,
+): EnvoyResource | undefined {
+  if (backend.endpoints.type === 'dns') return undefined
+  const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph), name)
+  return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
 }
 
 /** What TLS to backends takes, beside the certificate of the Gateway. @returns nothing where that is nothing */
@@ -93,7 +128,7 @@ export function listSlices({ endpoints, target }: BackendNode, reads: Reads, gra
 }
 
 /** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
-function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
+export function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
   const { backend: key, protocol, tls } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
   if (backend?.state !== 'resolved' || backend.tlsProblem || backend.tls?.hash !== tls) return undefined

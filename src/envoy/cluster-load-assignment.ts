@@ -11,10 +11,15 @@ const { ClusterLoadAssignment } = envoy.config.endpoint.v3
 /**
  * The endpoints of a backend that are known by address: EDS takes IP addresses and Unix sockets, no names.
  * @param slices those of the backend's Service, in any order
+ * @param name of the cluster; the backend's own unless given
  */
-export function buildClusterLoadAssignment(backend: BackendNode, slices: readonly EndpointSlice[]): Uint8Array {
+export function buildClusterLoadAssignment(
+  backend: BackendNode,
+  slices: readonly EndpointSlice[],
+  name = clusterName(identityOf(backend)),
+): Uint8Array {
   const endpoints = backend.endpoints.type === 'dns' ? [] : listLbEndpoints(backend, slices)
-  return ClusterLoadAssignment.encode(buildAssignment(clusterName(identityOf(backend)), endpoints)).finish()
+  return ClusterLoadAssignment.encode(buildAssignment(name, endpoints)).finish()
 }
 
 /** What a backend leads to, also where that is a name. */

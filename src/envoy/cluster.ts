@@ -1,22 +1,30 @@
+import type { HTTPHeader } from '../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../gen/envoy.js'
 import { type BackendNode, identityOf } from '../graph/backend.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
 import { packAny } from './any.ts'
 import { buildClusterBase, circuitBreakers } from './cluster-base.ts'
 import { buildNamedAssignment } from './cluster-load-assignment.ts'
+import { buildUpstreamHeaders } from './filters/upstream-headers.ts'
 import { clusterName, clusterStatName } from './names.ts'
 import { buildUpstreamTls } from './upstream-tls.ts'
 
 const { Cluster } = envoy.config.cluster.v3
 const { HttpProtocolOptions } = envoy.extensions.upstreams.http.v3
 
-/**
- * The cluster of a resolved backend.
- * @param certificate that the proxies show, where TLS is spoken
- */
-export function buildCluster(backend: BackendNode, certificate?: CertificateNode): Uint8Array {
+export interface ClusterOptions {
+  /** Its own unless given. */
+  readonly name?: string
+  /** That the proxies show, where TLS is spoken. */
+  readonly certificate?: CertificateNode | undefined
+  /** Of every request to it, where HTTP/2 is spoken. */
+  readonly headers?: readonly HTTPHeader[]
+}
+
+/** The cluster of a resolved backend. */
+export function buildCluster(backend: BackendNode, options: ClusterOptions = {}): Uint8Array {
   const identity = identityOf(backend)
-  const name = clusterName(identity)
+  const { name = clusterName(identity), certificate, headers = [] } = options
   const http2 = backend.protocol === 'h2c'
   const { endpoints } = backend
   const named = endpoints.type === 'dns' ? buildNamedAssignment(name, endpoints.endpoints) : undefined
@@ -27,7 +35,7 @@ export function buildCluster(backend: BackendNode, certificate?: CertificateNode
     ...(backend.tls && {
       transportSocket: buildUpstreamTls(backend.tls, { certificate, protocols: [http2 ? 'h2' : 'http/1.1'] }),
     }),
-    ...(http2 && { typedExtensionProtocolOptions: { [httpOptions]: http2Options } }),
+    ...(http2 && { typedExtensionProtocolOptions: { [httpOptions]: buildHttp2Options(headers) } }),
   }).finish()
 }
 
@@ -40,4 +48,11 @@ function buildCircuitBreakers({ retryBudget }: BackendNode): typeof circuitBreak
 }
 
 const httpOptions = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
-const http2Options = packAny(HttpProtocolOptions, { explicitHttpConfig: { http2ProtocolOptions: {} } })
+const http2Only = { explicitHttpConfig: { http2ProtocolOptions: {} } }
+const http2Options = packAny(HttpProtocolOptions, http2Only)
+
+function buildHttp2Options(headers: readonly HTTPHeader[]): typeof http2Options {
+  return headers.length === 0
+    ? http2Options
+    : packAny(HttpProtocolOptions, { ...http2Only, httpFilters: buildUpstreamHeaders(headers) })
+}

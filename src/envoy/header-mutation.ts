@@ -3,6 +3,7 @@ import type { HTTPHeaderFilter } from '../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../gen/envoy.js'
 
 type HeaderValueOption = envoy.config.core.v3.HeaderValueOption
+type AppendAction = envoy.config.core.v3.HeaderValueOption.HeaderAppendAction
 const { APPEND_IF_EXISTS_OR_ADD, OVERWRITE_IF_EXISTS_OR_ADD } =
   envoy.config.core.v3.HeaderValueOption.HeaderAppendAction
 
@@ -54,16 +55,17 @@ export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderM
   const mutations: { add: HeaderValueOption[]; remove: string[] } = { add: [], remove: [] }
   for (const [name, { removed, value, added }] of changes) {
     if (removed) mutations.remove.push(name)
-    if (value !== undefined) mutations.add.push(buildOption(name, value, OVERWRITE_IF_EXISTS_OR_ADD))
-    for (const one of added) mutations.add.push(buildOption(name, one, APPEND_IF_EXISTS_OR_ADD))
+    if (value !== undefined) mutations.add.push(buildHeader(name, value))
+    for (const one of added) mutations.add.push(buildHeader(name, one, APPEND_IF_EXISTS_OR_ADD))
   }
   return mutations
 }
 
-function buildOption(
+/** A header with exactly this value, in place of others unless told. @param key in lower case */
+export function buildHeader(
   key: string,
   value: string,
-  appendAction: envoy.config.core.v3.HeaderValueOption.HeaderAppendAction,
+  appendAction: AppendAction = OVERWRITE_IF_EXISTS_OR_ADD,
 ): HeaderValueOption {
   // Envoy's values are formats: "%" begins a command, which could print what the tenant must not see.
   return { header: { key, value: value.toWellFormed().replaceAll('%', '%%') }, appendAction }

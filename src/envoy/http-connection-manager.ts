@@ -56,7 +56,7 @@ export interface ChainOptions {
 
 /**
  * The connection manager of an HTTP or HTTPS filter chain. Every change of it drains connections: it depends on
- * nothing that a route could change, and on one policy, whose telemetry Envoy has in no other place.
+ * nothing that a route could change, and of policies on as much of telemetry as Envoy has in no other place (ADR 13).
  */
 export function buildHttpConnectionManager(
   table: ServedTable,

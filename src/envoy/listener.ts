@@ -6,14 +6,13 @@ import { envoy } from '../gen/envoy.js'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { ProxyProfile } from '../graph/proxy-parameters.ts'
-import type { TracingNode } from '../graph/x-telemetry-policy.ts'
 import { packAny } from './any.ts'
 import { buildClosingChain, buildPlainChain, buildSecureChain, buildTcpChain, buildTlsChain } from './filter-chain.ts'
 import { buildHeaderPolicy } from './header-policy.ts'
 import type { ChainOptions, ServedTable } from './http-connection-manager.ts'
 import { authoritiesName, listenerName, secretName, streamClusterName, tableName } from './names.ts'
 import { buildUdpProxy } from './stream-proxy.ts'
-import { buildTracing } from './tracing.ts'
+import { buildListenerTracing, type ListenerTracing } from './tracing.ts'
 
 const { Listener } = envoy.config.listener.v3
 const { SocketAddress } = envoy.config.core.v3
@@ -34,7 +33,7 @@ export interface ListenerOptions {
   readonly binding: GatewayBinding
   readonly profile: ProxyProfile
   /** Nothing is traced unless given. */
-  readonly tracing?: TracingNode
+  readonly tracing?: ListenerTracing
   /** How a table is divided; not unless given. */
   readonly bucketsOf?: (table: string) => ServedTable['buckets']
   /** The names that routes of a TLS listener serve, sorted; none unless given. */
@@ -101,7 +100,7 @@ function shareOptions({ gateway }: ListenerNode, { profile, tracing }: ListenerO
   const { namespace, name } = splitNamespacedName(gateway)
   return {
     policy: buildHeaderPolicy(profile),
-    ...(tracing && { tracing: buildTracing(tracing, `${name}.${namespace}`) }),
+    ...(tracing && { tracing: buildListenerTracing(tracing, `${name}.${namespace}`) }),
   }
 }
 

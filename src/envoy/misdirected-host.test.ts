@@ -3,15 +3,17 @@ import { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
 import { type ListenerFacts, sortHostnames } from './route-fragment.ts'
+import type { TableTracing } from './tracing.ts'
 
 const gateway = 'shop/edge' as NamespacedName
 
 function listHosts(own: string, hostnames: readonly string[], protocol: 'HTTP' | 'HTTPS' = 'HTTPS'): string[] {
   const scheduler = new Scheduler({ rethrow: true })
   const portHostnames = scheduler.source<string, readonly string[]>('hostnames')
+  const tracings = scheduler.source<NamespacedName, TableTracing>('tracings')
   const listeners = scheduler.source<string, ListenerFacts>('listeners')
   const hosts = scheduler.deriveMany('hosts', listeners, (listener, reads) =>
-    listMisdirectedHosts(listener, reads, portHostnames),
+    listMisdirectedHosts(listener, reads, portHostnames, tracings),
   )
   scheduler.batch(() => {
     portHostnames.set('shop/edge/443', sortHostnames(hostnames))

@@ -1,17 +1,20 @@
+import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
-import type { Reads } from '../collections/collection.ts'
+import type { Collection, Reads } from '../collections/collection.ts'
 import { anyHostname, intersectHostname } from '../gatewayapi/hostname.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { portKey } from '../graph/programming.ts'
 import type { ListenerFacts, PortHostnames } from './route-fragment.ts'
-import { type EncodedVirtualHost, type HostKey, hostKey } from './virtual-host.ts'
+import { type TableTracing, traceRoute } from './tracing.ts'
+import { type EncodedVirtualHost, type HostKey, hostKey, routesTag } from './virtual-host.ts'
 
-const { VirtualHost } = envoy.config.route.v3
+const { Route, VirtualHost } = envoy.config.route.v3
 
 /** Each hostname of a port stands in the tables of all others: beyond this they would be what fills them. */
 const mostOutsiders = 200
 
-const misdirected = 421
+const misdirectedRoute = Route.encode({ match: { prefix: '/' }, directResponse: { status: 421 } }).finish()
 
 /**
  * The hosts that belong to other HTTPS listeners of the port: a request for one of them on a connection
@@ -22,6 +25,7 @@ export function* listMisdirectedHosts(
   listener: ListenerFacts,
   reads: Reads,
   portHostnames: PortHostnames,
+  tracings: Collection<NamespacedName, TableTracing>,
 ): Iterable<readonly [HostKey, EncodedVirtualHost]> {
   if (listener.protocol !== 'HTTPS') return
   const { gateway, table, hostname: own } = listener
@@ -32,12 +36,12 @@ export function* listMisdirectedHosts(
   const all = others.includes(anyHostname)
   const few = others.length <= mostOutsiders
   const listed = others.filter((hostname) => isInside(hostname) || (all ? hostname === anyHostname : few))
+  const tracing = listed.length > 0 ? reads.get(tracings, gateway) : undefined
   for (const hostname of listed) {
-    const bytes = VirtualHost.encode({
-      name: hostname,
-      domains: [hostname],
-      routes: [{ match: { prefix: '/' }, directResponse: { status: misdirected } }],
-    }).finish()
+    const bytes = VirtualHost.encode({ name: hostname, domains: [hostname], ...tracing?.virtualHost }, Writer.create())
+      .uint32(routesTag)
+      .bytes(traceRoute(misdirectedRoute, tracing))
+      .finish()
     const version = contentVersion(bytes)
     yield [hostKey(gateway, table, hostname), { gateway, table, hostname, bytes, version, awaits: [], sources: [] }]
   }

@@ -54,6 +54,12 @@ export function clusterStatName({ target }: BackendIdentity): string {
 /** Stands for backends that do not exist; no cluster ever has this name, since theirs contain "/". */
 export const missingCluster = 'missing-backend'
 
+/**
+ * The cluster that spans go to, whatever it leads to: another collector is no change of a listener. Envoy's
+ * exports carry it as their `:authority`.
+ */
+export const collectorClusterName = 'telemetry-collector'
+
 /** The certificate of a Secret. */
 export function secretName(secret: NamespacedName): string {
   return `Secret/${secret}`

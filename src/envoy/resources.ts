@@ -4,9 +4,10 @@ import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../ga
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import { portKey } from '../graph/programming.ts'
-import { findTelemetryPolicy, type TracingNode } from '../graph/x-telemetry-policy.ts'
+import { findTelemetryPolicy } from '../graph/x-telemetry-policy.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
-import { type BackendUser, createBackends } from './backends.ts'
+import { createBackends } from './backends.ts'
+import { createCollectors } from './collectors.ts'
 import { buildListener } from './listener.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
 import { listenerName } from './names.ts'
@@ -32,6 +33,7 @@ import {
 import { createSecrets, type SecretUser } from './secrets.ts'
 import { createStreams, type Streams } from './streams.ts'
 import { keepTableForms, type TableForm, type TableFormOptions } from './table-form.ts'
+import { buildTableTracing, type ListenerTracing, planListenerTracing, type TableTracing } from './tracing.ts'
 import { buildVirtualHost, type EncodedVirtualHost, type HostKey, hostKey, sameVirtualHost } from './virtual-host.ts'
 
 type Resources = Collection<string, EnvoyResource>
@@ -63,32 +65,39 @@ export function createEnvoyResources(
   tableFormOptions: TableFormOptions,
 ): EnvoyTranslation {
   const forms = scheduler.source<string, TableForm>('TableForm')
-  const virtualHosts = createVirtualHosts(scheduler, graph)
-  const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
-  const clientCertificates = scheduler.derive('client certificate', graph.gateways, (g) => g.clientCertificate)
-  const tracing = scheduler.derive(
+  const tracings = scheduler.derive(
     'TracingNode',
     graph.gateways,
     ({ key }, reads) => findTelemetryPolicy(key, reads, graph.telemetryPoliciesByGateway)?.tracing,
   )
-  const users = scheduler.join<string, BackendUser>('BackendUser', [
-    virtualHosts.fragments,
-    scheduler.derive('BackendUser of telemetry', tracing, ({ collector }, _reads, gateway) => ({
-      gateway,
-      backends: [collector],
-    })),
-  ])
-  const backends = createBackends(scheduler, graph, users, clientCertificates)
+  const virtualHosts = createVirtualHosts(
+    scheduler,
+    graph,
+    scheduler.derive('TableTracing', tracings, buildTableTracing),
+  )
+  const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
+  const clientCertificates = scheduler.derive('client certificate', graph.gateways, (g) => g.clientCertificate)
+  const backends = createBackends(scheduler, graph, virtualHosts.fragments, clientCertificates)
+  const collectors = createCollectors(scheduler, graph, tracings, clientCertificates)
   const streams = createStreams(scheduler, graph, clientCertificates)
-  const listeners = createListeners(scheduler, graph, { forms, streams, tracing })
+  const listeners = createListeners(scheduler, graph, {
+    forms,
+    streams,
+    tracings: scheduler.derive('ListenerTracing', tracings, planListenerTracing),
+  })
   const resources = {
     route,
     scopedRoute,
-    cluster: scheduler.join('Cluster resource', [backends.cluster, streams.cluster]),
-    endpoint: scheduler.join('ClusterLoadAssignment resource', [backends.endpoint, streams.endpoint]),
+    cluster: scheduler.join('Cluster resource', [backends.cluster, collectors.cluster, streams.cluster]),
+    endpoint: scheduler.join('ClusterLoadAssignment resource', [
+      backends.endpoint,
+      collectors.endpoint,
+      streams.endpoint,
+    ]),
     secret: createSecrets(scheduler, graph, [
       listeners.secretUsers,
       backends.secretUsers,
+      collectors.secretUsers,
       streams.secretUsers,
       scheduler.derive('SecretUser of a Gateway', clientCertificates, (certificate, _reads, gateway) => ({
         gateway,
@@ -105,7 +114,7 @@ export function createEnvoyResources(
   return { resources, served: { ...resources, route: tables, scopedRoute: scopedTables } }
 }
 
-function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
+function createVirtualHosts(scheduler: Scheduler, graph: Graph, tracings: Collection<NamespacedName, TableTracing>) {
   const listeners = scheduler.derive('ListenerFacts', graph.listeners, viewListener)
   const listenersByPort = scheduler.index('ListenerFacts by port', listeners, (l) => [portKey(l.gateway, l.port)])
   const portHostnames = scheduler.group('hostnames of a port', listenersByPort, (_key, _reads, members) =>
@@ -115,7 +124,9 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
     scheduler.derive('RouteFragment of an attachment', graph.attachments, (attachment, reads) =>
       buildFragment(attachment, reads, listeners, portHostnames),
     ),
-    scheduler.derive('RouteFragment of a listener', listeners, claimHostname),
+    scheduler.derive('RouteFragment of a listener', listeners, (listener, reads) =>
+      claimHostname(listener, reads.get(tracings, listener.gateway)),
+    ),
   ])
   const fragmentsByHost = scheduler.index('RouteFragments by host', fragments, (f) =>
     f.hostnames.map(({ hostname }) => hostKey(f.gateway, f.table, hostname)),
@@ -129,7 +140,7 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph) {
   const misdirectedHosts = scheduler.deriveMany(
     'VirtualHost of other listeners',
     listeners,
-    (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames),
+    (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames, tracings),
     { equals: sameVirtualHost },
   )
   return { fragments, virtualHosts: scheduler.join('VirtualHost', [ownHosts, misdirectedHosts]) }
@@ -188,11 +199,11 @@ function createListeners(
   {
     forms,
     streams: { serverNames },
-    tracing: tracings,
+    tracings,
   }: {
     forms: Collection<string, TableForm>
     streams: Streams
-    tracing: Collection<NamespacedName, TracingNode>
+    tracings: Collection<NamespacedName, ListenerTracing>
   },
 ) {
   const accepted = scheduler.derive('accepted ListenerNode', graph.listeners, (l) =>

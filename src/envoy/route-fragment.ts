@@ -14,6 +14,7 @@ import type { Gate } from './gate.ts'
 import { clusterName, tableName } from './names.ts'
 import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
 import { planAuth } from './route-plan.ts'
+import type { TableTracing } from './tracing.ts'
 
 /** What routing depends on of a listener; a rotated certificate is not part of it. */
 export interface ListenerFacts {
@@ -49,13 +50,15 @@ export interface RouteFragment {
   readonly sources: readonly string[]
   /** What the listener asks of all requests to its virtual hosts; only in the fragment that is its own. */
   readonly gate?: Gate
+  /** Of all requests to the listener; only in the fragment that is its own. */
+  readonly tracing?: TableTracing
 }
 
 /**
  * A listener claims its own hostname even without a route, so that a less specific listener on the
  * same port does not answer for it.
  */
-export function claimHostname(listener: ListenerFacts): RouteFragment {
+export function claimHostname(listener: ListenerFacts, tracing?: TableTracing): RouteFragment {
   const { filters, isClosed } = listener
   const hostname = listener.hostname === '' ? anyHostname : listener.hostname
   const slow = filters.filter((filter) => filter.slowToWarm).map(({ backend }) => clusterName(backend))
@@ -69,6 +72,7 @@ export function claimHostname(listener: ListenerFacts): RouteFragment {
     awaits: compactList([...new Set(slow)].sort()),
     sources: none,
     ...((isClosed || filters.length > 0) && { gate: { isClosed, auths: filters.map(planAuth) } }),
+    ...(tracing && { tracing }),
   }
 }
 

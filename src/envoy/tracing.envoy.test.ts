@@ -1,6 +1,10 @@
+import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { issueCertificate } from '../testing/certificates.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
+import { GRPCClient } from '../testing/grpc-backend.ts'
+import { ServingFixture } from '../testing/serving-fixture.ts'
 import { StaticEnvoy } from '../testing/static-envoy.ts'
 import { startTraceCollector, type TraceCollector } from '../testing/trace-collector.ts'
 
@@ -23,19 +27,10 @@ spec: {endpoints: [{ip: {address: 127.0.0.1, port: ${port}}}]}
 ---
 `
 const provider = 'backendRef: {group: gateway.envoyproxy.io, kind: Backend, name: collector}'
-const route = httpRouteYaml(
-  'r',
-  '  parentRefs: [{name: web}]\n  rules: [{backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: web}]}]',
-)
+const backendRefs = 'backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: web}]'
+const route = httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules: [{${backendRefs}}]`)
 
-/** @param tracing fields of spec.tracing besides its mode and whom to tell */
-async function withTracing(
-  tracing: string,
-  headers: string,
-  use: (envoy: StaticEnvoy, collector: TraceCollector) => Promise<void>,
-): Promise<void> {
-  const collector = await startTraceCollector()
-  const policy = `
+const policyYaml = (tracing = '', headers = '') => `
 apiVersion: gateway.networking.x-k8s.io/v1alpha1
 kind: XTelemetryPolicy
 metadata: {name: traces}
@@ -44,9 +39,23 @@ spec:
   tracing: {mode: Enabled, provider: {${provider}${headers}}${tracing}}
 ---
 `
-  const gateway = gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]')
+
+/**
+ * @param tracing fields of spec.tracing besides its mode and whom to tell
+ * @param routes in place of one that leads everything to the backend, and of its listener
+ */
+async function withTracing(
+  tracing: string,
+  headers: string,
+  use: (envoy: StaticEnvoy, collector: TraceCollector) => Promise<void>,
+  { routes = route, listener = '[{name: http, protocol: HTTP, port: 80}]' } = {},
+): Promise<void> {
+  const collector = await startTraceCollector()
+  const gateway = gatewayYaml('web', listener)
   const backends = backendYaml('web', echo.port) + backendYaml('collector', collector.port)
-  const envoy = await StaticEnvoy.start([gatewayClassYaml, gateway, backends, route, policy].join(''))
+  const envoy = await StaticEnvoy.start(
+    [gatewayClassYaml, gateway, backends, routes, policyYaml(tracing, headers)].join(''),
+  )
   try {
     await use(envoy, collector)
   } finally {
@@ -101,7 +110,7 @@ describe('a policy that says everything', () => {
       ].map((key) => `{name: my.${key}, sourceType: Attribute, attributeKey: ${key}}`),
     ].join(', ')
     const names = ', serviceName: edge/prod, spanName: one request'
-    const headers = ', headers: [{name: X-Token, value: "50 off"}]'
+    const headers = ', headers: [{name: X-Token, value: "50% off"}]'
     await withTracing(`${names}, attributes: [${attributes}]`, headers, async (envoy, collector) => {
       await envoy.send(80, '/path?q=secret', {
         host: 'shop.test',
@@ -124,8 +133,146 @@ describe('a policy that says everything', () => {
         'my.user_agent.original': 'test',
         'my.http.request.body.size': '5',
       })
-      expect(collector.metadata[0]).toMatchObject({ 'x-token': '50 off' })
+      expect(collector.metadata[0]).toMatchObject({ 'x-token': '50% off' })
     })
+  })
+})
+
+describe('attributes that are too long for every Route', () => {
+  it('stand beside what is in the Route', async () => {
+    const many = Array.from(
+      { length: 80 },
+      (_, index) => `{name: a${index}, sourceType: Literal, literalValue: "${index}"}`,
+    )
+    await withTracing(`, spanName: named, attributes: [${many.join(', ')}]`, '', async (envoy, collector) => {
+      await envoy.send(80, '/')
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
+      expect(collector.spans[0]).toMatchObject({ name: 'named', attributes: { a0: '0', a79: '79' } })
+    })
+  })
+})
+
+describe('requests of every kind', () => {
+  const routes = httpRouteYaml(
+    'r',
+    `  parentRefs: [{name: web}]
+  hostnames: [shop.test]
+  rules:
+    - {matches: [{path: {value: /forward}}], ${backendRefs}}
+    - {matches: [{path: {value: /redirect}}], filters: [{type: RequestRedirect, requestRedirect: {hostname: b.test}}]}
+    - {matches: [{path: {value: /missing}}], backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: none}]}`,
+  )
+
+  it('are traced by name, those that no rule matches without, and those to hosts of no listener if the caller does', async () => {
+    await withTracing(
+      ', spanName: named',
+      '',
+      async (envoy, collector) => {
+        const ask = async (path: string, host = 'shop.test', request = {}) =>
+          (await envoy.send(80, path, { host, ...request })).status
+        expect(await ask('/forward')).toBe(200)
+        expect(await ask('/redirect')).toBe(302)
+        expect(await ask('/missing')).toBe(500)
+        expect(await ask('/nothing')).toBe(404)
+        expect(await ask('/unknown', 'unknown.example')).toBe(404)
+        expect(await ask('/unknown', 'unknown.example', within(traceOf(1), true))).toBe(404)
+        await vi.waitFor(() => expect(collector.spans).toHaveLength(5), patience)
+        expect(
+          collector.spans.map(({ name, parent, attributes }) => [attributes['http.status_code'], name, parent]),
+        ).toEqual([
+          ['200', 'named', ''],
+          ['302', 'named', ''],
+          ['500', 'named', ''],
+          ['404', 'ingress', ''],
+          ['404', 'ingress', parent],
+        ])
+      },
+      { routes, listener: '[{name: http, protocol: HTTP, port: 80, hostname: "*.test"}]' },
+    )
+  })
+})
+
+describe('a collector', () => {
+  it('with a BackendTLSPolicy is told with TLS', async () => {
+    const authority = issueCertificate({ commonName: 'authority', isAuthority: true })
+    const collector = await startTraceCollector(issueCertificate({ dnsNames: ['otel.test'], issuer: authority }))
+    const trustYaml = `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: ca}
+data: {ca.crt: ${JSON.stringify(authority.certificate)}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: BackendTLSPolicy
+metadata: {name: collector}
+spec:
+  targetRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: collector}]
+  validation: {hostname: otel.test, caCertificateRefs: [{group: "", kind: ConfigMap, name: ca}]}
+---
+`
+    const envoy = await StaticEnvoy.start(
+      [
+        gatewayClassYaml,
+        gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]'),
+        backendYaml('web', echo.port),
+        backendYaml('collector', collector.port),
+        trustYaml,
+        route,
+        policyYaml('', ', headers: [{name: X-Token, value: secret}]'),
+      ].join(''),
+    )
+    try {
+      await envoy.send(80, '/')
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
+      expect(collector.metadata[0]).toMatchObject({ 'x-token': 'secret' })
+    } finally {
+      await envoy.stop()
+      await collector.close()
+    }
+  })
+})
+
+describe('a divided table', () => {
+  it('traces as a whole one does, for HTTPRoutes and GRPCRoutes', async () => {
+    const collector = await startTraceCollector()
+    const leading = (hostname: string) =>
+      `  parentRefs: [{name: web}]\n  hostnames: [${hostname}]\n  rules: [{${backendRefs}}]`
+    const grpcRoute = `
+apiVersion: gateway.networking.k8s.io/v1
+kind: GRPCRoute
+metadata: {name: g}
+spec:
+${leading('grpc.test')}
+---
+`
+    const fixture = await ServingFixture.start(
+      gatewayYaml('web', '[{name: http, protocol: HTTP, port: 8080}]') +
+        backendYaml('web', echo.port) +
+        backendYaml('collector', collector.port) +
+        httpRouteYaml('r', leading('a.test')) +
+        grpcRoute +
+        policyYaml(', spanName: named, attributes: [{name: a, sourceType: Literal, literalValue: b}]'),
+      { tables: 'always' },
+    )
+    try {
+      await fixture.envoy.askUntil('/', 'a.test', ['web'])
+      const client = new GRPCClient(`${fixture.envoy.address}:8080`, 'grpc.test')
+      // The backend speaks no HTTP/2, which does not matter here.
+      expect((await client.call('/p.Service/Method')).code).toBe(status.UNAVAILABLE)
+      client.close()
+      // Before the table was there, requests were answered, and traced, without a rule.
+      const ruled = () => collector.spans.filter(({ attributes }) => attributes['http.status_code'] !== '404')
+      await vi.waitFor(() => expect(ruled()).toHaveLength(2), patience)
+      for (const { name, attributes } of ruled()) {
+        expect(name).toBe('named')
+        expect(attributes).toMatchObject({ a: 'b' })
+      }
+      const hosts = ruled().map(({ attributes }) => new URL(attributes['http.url'] ?? '').hostname)
+      expect(hosts).toEqual(['a.test', 'grpc.test'])
+    } finally {
+      await fixture.stop()
+      await collector.close()
+    }
   })
 })
 

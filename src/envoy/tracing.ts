@@ -2,13 +2,14 @@ import type { TelemetryAttribute } from '../gatewayapi/objects/x-telemetry-polic
 import { envoy } from '../gen/envoy.js'
 import type { KnownAttribute, TracingNode } from '../graph/x-telemetry-policy.ts'
 import { packAny } from './any.ts'
-import { clusterName } from './names.ts'
+import { collectorClusterName } from './names.ts'
+import { buildSamplingMetadata, buildTraceSampler, requestSampler } from './trace-sampler.ts'
 
-type Tracing = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
-type Extension = envoy.config.core.v3.TypedExtensionConfig
+type ManagerTracing = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
+type CustomTag = envoy.type.tracing.v3.CustomTag
+type VirtualHost = envoy.config.route.v3.VirtualHost
+const { Route, Tracing } = envoy.config.route.v3
 const { OpenTelemetryConfig } = envoy.config.trace.v3
-const { ParentBasedSamplerConfig, TraceIdRatioBasedSamplerConfig } = envoy.extensions.tracers.opentelemetry.samplers.v3
-const { DenominatorType } = envoy.type.v3.FractionalPercent
 
 /** Commands of Envoy's formatter. A host may bring its port along, which is then told, too. */
 const commands: Readonly<Record<KnownAttribute, string>> = {
@@ -27,49 +28,73 @@ const commands: Readonly<Record<KnownAttribute, string>> = {
 }
 
 /**
- * Traces of requests. They are of the connection manager, so that a change of them drains connections.
- * @param serviceName what the spans are of, unless the policy says so
+ * In bytes: about ten of them. They stand in every Route, because edits of a connection manager drain connections, and
+ * every Route makes Envoy pay for them again. More of them stand in the connection manager (ADR 13).
  */
-export function buildTracing(tracing: TracingNode, serviceName: string): Tracing {
-  const { collector, spanName } = tracing
+const maxRouteAttributes = 512
+
+/** What connection managers say: as little as Envoy lets them (ADR 13). */
+export interface ListenerTracing {
+  readonly serviceName?: string
+  /** Which of a million traces are kept, whoever began them. Absent: callers decide, or virtual hosts. */
+  readonly perMillion?: number
+  /** Only if there are too many for the tables. */
+  readonly attributes?: readonly TelemetryAttribute[]
+}
+
+export function planListenerTracing(tracing: TracingNode): ListenerTracing {
+  const { serviceName, perMillion, followsCaller, attributes } = tracing
+  return {
+    ...(serviceName !== undefined && { serviceName }),
+    ...(!followsCaller && { perMillion }),
+    ...(!fitsRoutes(attributes) && { attributes }),
+  }
+}
+
+/** @param serviceName what the spans are of, unless the policy says so */
+export function buildListenerTracing(tracing: ListenerTracing, serviceName: string): ManagerTracing {
+  const { perMillion, attributes = [] } = tracing
   const config = packAny(OpenTelemetryConfig, {
-    grpcService: {
-      envoyGrpc: {
-        clusterName: clusterName(collector),
-        authority: `${collector.target.name}.${collector.target.namespace}`,
-      },
-      initialMetadata: tracing.headers.map(({ name, value }) => ({
-        key: name.toLowerCase(),
-        value: value.toWellFormed(),
-      })),
-    },
+    // Envoy does not ask whether the cluster exists before there is something to send.
+    grpcService: { envoyGrpc: { clusterName: collectorClusterName } },
     serviceName: tracing.serviceName ?? serviceName,
-    sampler: buildSampler(tracing),
+    sampler: perMillion === undefined ? requestSampler : buildTraceSampler(perMillion),
   })
   return {
     provider: { name: 'envoy.tracers.opentelemetry', typedConfig: config },
-    ...(spanName !== undefined && { operation: spanName }),
-    customTags: tracing.attributes.map(buildTag),
+    customTags: attributes.map(buildTag),
   }
 }
 
-/** Decides by the trace, so that all proxies on the way of one decide alike. */
-function buildSampler({ perMillion, followsCaller }: TracingNode): Extension {
-  const ratio: Extension = {
-    name: 'envoy.tracers.opentelemetry.samplers.trace_id_ratio_based',
-    typedConfig: packAny(TraceIdRatioBasedSamplerConfig, {
-      samplingPercentage: { numerator: perMillion, denominator: DenominatorType.MILLION },
-    }),
-  }
-  if (!followsCaller) return ratio
+/** What the tables of a Gateway say. */
+export interface TableTracing {
+  /** Fields of every virtual host. */
+  readonly virtualHost: VirtualHost
+  /** Encoded fields that every Route ends with. */
+  readonly route: Uint8Array
+}
+
+export function buildTableTracing({ perMillion, followsCaller, spanName, attributes }: TracingNode): TableTracing {
+  const customTags = fitsRoutes(attributes) ? attributes.map(buildTag) : []
+  const isSilent = spanName === undefined && customTags.length === 0
+  const tracing = { ...(spanName !== undefined && { operation: spanName }), customTags }
   return {
-    name: 'envoy.tracers.opentelemetry.samplers.parent_based',
-    typedConfig: packAny(ParentBasedSamplerConfig, { wrappedSampler: ratio }),
+    virtualHost: followsCaller ? buildSamplingMetadata(perMillion) : {},
+    route: isSilent ? new Uint8Array() : Route.encode({ tracing }).finish(),
   }
 }
 
-function buildTag({ name, sourceType, ...of }: TelemetryAttribute): envoy.type.tracing.v3.CustomTag {
+function fitsRoutes(attributes: readonly TelemetryAttribute[]): boolean {
+  return Tracing.encode({ customTags: attributes.map(buildTag) }).finish().length <= maxRouteAttributes
+}
+
+function buildTag({ name, sourceType, ...of }: TelemetryAttribute): CustomTag {
   if (sourceType === 'Header') return { tag: name, requestHeader: { name: of.headerName ?? '' } }
   if (sourceType === 'Literal') return { tag: name, literal: { value: of.literalValue?.toWellFormed() ?? '' } }
   return { tag: name, value: commands[of.attributeKey as KnownAttribute] }
+}
+
+/** A Route as the tables of a Gateway have it. @param route encoded, without tracing */
+export function traceRoute(route: Uint8Array, tracing: TableTracing | undefined): Uint8Array {
+  return tracing && tracing.route.length > 0 ? Buffer.concat([route, tracing.route]) : route
 }

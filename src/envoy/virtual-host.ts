@@ -9,11 +9,12 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { buildGate, closedRoute, lastRoute } from './gate.ts'
 import type { RouteFragment } from './route-fragment.ts'
+import { traceRoute } from './tracing.ts'
 
 const { VirtualHost } = envoy.config.route.v3
 
 /** Field 3 of VirtualHost, `routes`, as a tag of wire type 2. */
-const routesTag = (3 << 3) | 2
+export const routesTag = (3 << 3) | 2
 
 /** Where a virtual host stands: "gateway\ntable\nhostname". */
 export type HostKey = string & { readonly __brand: 'HostKey' }
@@ -73,9 +74,13 @@ export function buildVirtualHost(
   const sources = new Set<string>()
   const covering = listCoveringHostnames(hostname, listenerHostname)
   const claim = hostKey(gateway, table, covering.at(-1) ?? hostname)
-  const gate = reads.lookup(fragments, claim).find((fragment) => fragment.gate)?.gate
-  const writer = VirtualHost.encode({ name: hostname, domains: [hostname], ...buildGate(gate) }, Writer.create())
-  if (gate?.isClosed) writer.uint32(routesTag).bytes(closedRoute)
+  const { gate, tracing } = reads.lookup(fragments, claim).find((own) => own.gate || own.tracing) ?? {}
+  const writer = VirtualHost.encode(
+    { name: hostname, domains: [hostname], ...buildGate(gate), ...tracing?.virtualHost },
+    Writer.create(),
+  )
+  const add = (route: Uint8Array) => writer.uint32(routesTag).bytes(traceRoute(route, tracing))
+  if (gate?.isClosed) add(closedRoute)
   for (const each of covering) {
     const candidates: Candidate[] = []
     for (const fragment of reads.lookup(fragments, hostKey(gateway, table, each))) {
@@ -87,9 +92,9 @@ export function buildVirtualHost(
     }
     // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
     if (gate?.isClosed) continue
-    for (const { bytes } of candidates.sort(compareHostedMatches)) writer.uint32(routesTag).bytes(bytes)
+    for (const { bytes } of candidates.sort(compareHostedMatches)) add(bytes)
   }
-  if (gate && !gate.isClosed) writer.uint32(routesTag).bytes(lastRoute)
+  if (gate && !gate.isClosed) add(lastRoute)
   const bytes = keepBytes(writer.finish())
   return {
     gateway,

@@ -1,4 +1,5 @@
 import type { Index, Reads } from '../collections/collection.ts'
+import { checkHeaderChange } from '../gatewayapi/http-header.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import { experimentalGroup, gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { TelemetryAttribute, XTelemetryPolicy } from '../gatewayapi/objects/x-telemetry-policy.ts'
@@ -9,6 +10,8 @@ import type { Problem } from './problem.ts'
 
 /** How the proxies of a Gateway trace requests. */
 export interface TracingNode {
+  /** Whose word this is. */
+  readonly policy: NamespacedName
   /** Who gets the spans, by OTLP over gRPC. */
   readonly collector: BackendIdentity
   /** Of every export. */
@@ -92,6 +95,7 @@ export function resolveTelemetryPolicy(
   if (unsupported.length > 0) return { key, source, problems }
   const { samplingRate = { numerator: 1, denominator: 1 }, serviceName, spanName, attributes = [] } = tracing
   const node: TracingNode = {
+    policy: key,
     collector,
     headers,
     perMillion: Math.round((samplingRate.numerator / samplingRate.denominator) * 1_000_000),
@@ -114,10 +118,13 @@ function listUnsupported({
   const followed = parentBasedSampling?.samplingRate
   if (followed && followed.numerator < followed.denominator)
     report('parentBasedSampling.samplingRate', 'less than all of what callers trace is not supported: remove it')
-  // Envoy reads these values as formats, refuses those that are none, and sends them without carrying them out.
-  for (const [index, { name, value }] of (provider?.headers ?? []).entries())
-    if (value.includes('%'))
-      report(`provider.headers[${index}].value`, `a percent sign in header ${name} is not supported: encode the value`)
+  for (const [index, { name, value }] of (provider?.headers ?? []).entries()) {
+    const message =
+      name.toLowerCase() === 'host'
+        ? 'Host says who is asked, which is backendRef: remove it'
+        : checkHeaderChange('set', name, 'request', value)
+    if (message !== undefined) report(`provider.headers[${index}]`, message)
+  }
   const known: readonly string[] = knownAttributes
   for (const [index, { attributeKey }] of attributes.entries()) {
     if (attributeKey === undefined || known.includes(attributeKey)) continue

@@ -176,6 +176,14 @@ export const objectForms: readonly (readonly KubernetesObject[])[] = [
   [
     telemetry('traces', 'mode: Enabled, provider: {backendRef: {name: web, port: 80}}'),
     telemetry('traces', `mode: Enabled, provider: {backendRef: ${toXBackend}}`),
+    telemetry(
+      'traces',
+      'mode: Enabled, provider: {backendRef: {name: web, port: 80}}, samplingRate: {numerator: 1, denominator: 4}, spanName: x, attributes: [{name: a, sourceType: Literal, literalValue: b}]',
+    ),
+    telemetry(
+      'traces',
+      'mode: Enabled, provider: {backendRef: {name: web, port: 80}, headers: [{name: a, value: b}]}, serviceName: x, parentBasedSampling: {mode: Disabled}',
+    ),
     telemetry('traces', 'mode: Disabled'),
   ],
   [telemetry('more-traces', 'mode: Disabled')],

@@ -69,11 +69,19 @@ export class StaticEnvoy {
    * @param manifests YAML, or objects
    * @throws an error with Envoy's log when it refuses the configuration
    */
-  static async start(manifests: string | readonly KubernetesObject[]): Promise<StaticEnvoy> {
+  static start(manifests: string | readonly KubernetesObject[]): Promise<StaticEnvoy> {
     const objects = typeof manifests === 'string' ? parseObjects(manifests) : manifests
+    return StaticEnvoy.startWith(buildStaticBootstrap(translateObjects(objects)))
+  }
+
+  /**
+   * @param bootstrap as `buildStaticBootstrap` makes it
+   * @throws an error with Envoy's log when it refuses the configuration
+   */
+  static async startWith(bootstrap: unknown): Promise<StaticEnvoy> {
     const directory = mkdtempSync(join(tmpdir(), 'gatewright-static-'))
     const file = join(directory, 'bootstrap.json')
-    writeFileSync(file, JSON.stringify(buildStaticBootstrap(translateObjects(objects))))
+    writeFileSync(file, JSON.stringify(bootstrap))
     const { path } = await findEnvoy(undefined)
     const adminFile = join(directory, 'admin')
     const args = ['-c', file, '--concurrency', '1', '--use-dynamic-base-id', '--disable-hot-restart', '-l', 'error']

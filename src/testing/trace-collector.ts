@@ -1,5 +1,6 @@
 import * as grpc from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
+import type { IssuedCertificate } from './certificates.ts'
 
 /** As much of OTLP as tests look at. */
 const { root } = protobuf.parse(`
@@ -60,7 +61,8 @@ export interface TraceCollector {
 const flatten = (attributes: readonly Attribute[]) =>
   Object.fromEntries(attributes.map(({ key, value }) => [key, value?.stringValue ?? '']))
 
-export async function startTraceCollector(): Promise<TraceCollector> {
+/** @param certificate with TLS, which it then speaks; plain text unless given */
+export async function startTraceCollector(certificate?: IssuedCertificate): Promise<TraceCollector> {
   const spans: CollectedSpan[] = []
   const metadata: Record<string, grpc.MetadataValue>[] = []
   const server = new grpc.Server()
@@ -94,9 +96,12 @@ export async function startTraceCollector(): Promise<TraceCollector> {
     },
   })
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    )
+    const credentials = certificate
+      ? grpc.ServerCredentials.createSsl(null, [
+          { cert_chain: Buffer.from(certificate.certificate), private_key: Buffer.from(certificate.privateKey) },
+        ])
+      : grpc.ServerCredentials.createInsecure()
+    server.bindAsync('127.0.0.1:0', credentials, (error, bound) => (error ? reject(error) : resolve(bound)))
   })
   return { port, spans, metadata, close: async () => server.forceShutdown() }
 }
