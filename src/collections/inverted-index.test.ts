@@ -35,6 +35,39 @@ describe('An index', () => {
     expect(scheduler.retained()).toMatchObject({ buckets: 2, members: 2 })
   })
 
+  test('finds a value again that stood still while its keys could not be told', () => {
+    const scheduler = new Scheduler()
+    const numbers = scheduler.source<string, number>('numbers')
+    const byHalf = scheduler.index('by half', numbers, (n) => {
+      if (n < 0) throw new Error('negative')
+      return [`${Math.floor(n / 2)}`]
+    })
+    const write = (n: number) => scheduler.batch(() => numbers.set('v', n))
+    write(2)
+    write(-1)
+    expect(byHalf.lookup('1')).toEqual([2])
+    write(-2)
+    write(6)
+    expect(byHalf.lookup('1')).toEqual([])
+    expect(byHalf.lookup('3')).toEqual([6])
+    write(-1)
+    scheduler.batch(() => numbers.delete('v'))
+    expect([...byHalf.keys()]).toEqual([])
+    expect(scheduler.retained()).toMatchObject({ buckets: 0, members: 0, pending: 0, failing: 0 })
+  })
+
+  test('reports keys that are not the same each time', () => {
+    const scheduler = new Scheduler({ rethrow: true })
+    const numbers = scheduler.source<string, number>('numbers')
+    let calls = 0
+    scheduler.index('fickle', numbers, (n) => {
+      if (++calls === 2) throw new Error('not again')
+      return [`${n}`]
+    })
+    scheduler.batch(() => numbers.set('v', 1))
+    expect(() => scheduler.batch(() => numbers.set('v', 2))).toThrow('not again')
+  })
+
   test('keeps its members in the order of their keys, whether they come alone or in a crowd', () => {
     for (const perBatch of [1, 3, 7, 500]) {
       const { byTag, tagged, scheduler } = setUpIndex()

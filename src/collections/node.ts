@@ -88,6 +88,19 @@ export abstract class Node {
     this.#dirty.add(key)
   }
 
+  /**
+   * An input has changed. Once per input, key and batch: `before` is what this node has seen of it so far.
+   * Whoever needs that notes it here, instead of keeping a map of what it has seen.
+   */
+  noteInput(key: string, _before: unknown, _from: Node): void {
+    this.markDirty(key)
+  }
+
+  /** Whether what the inputs had when the node was created has been taken up, or is being so. */
+  protected get isFilled(): boolean {
+    return this.#isFilled
+  }
+
   get isDirty(): boolean {
     return !this.#isFilled || this.#dirty.size > 0
   }
@@ -178,6 +191,16 @@ export abstract class CollectionNode<K extends string, V> extends Node implement
     return this.get(key) !== undefined
   }
 
+  /** As `get`, also for the caller whose batch is open: what has settled. */
+  getSettled(key: K): V | undefined {
+    return this.get(key)
+  }
+
+  /** As `entries`, of what has settled. */
+  settledEntries(): IterableIterator<[K, V]> {
+    return this.entries()
+  }
+
   subscribe(listener: Listener<K, V>): () => void {
     const subscription = { listener }
     this.#subscriptions = [...this.#subscriptions, subscription]
@@ -219,7 +242,7 @@ export abstract class CollectionNode<K extends string, V> extends Node implement
 
   /** To be called once per key and batch, and only when the two differ. */
   protected emit(key: K, before: V | undefined, after: V | undefined): void {
-    for (const dependent of this.dependents) dependent.markDirty(key)
+    for (const dependent of this.dependents) dependent.noteInput(key, before, this)
     this.values.wake(key)
     if ((before === undefined) !== (after === undefined)) this.presence.wake(key)
     if (this.#subscriptions.length > 0) this.#changes.push({ key, before, after })

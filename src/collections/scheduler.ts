@@ -112,7 +112,10 @@ export class Scheduler {
     return this.#create(name, (place) => new DerivedManyNode(place, input, compute, options.equals))
   }
 
-  /** The values of `on` by the keys that `keysOf` names; naming one twice counts once. */
+  /**
+   * The values of `on` by the keys that `keysOf` names; naming one twice counts once. Where a value stands is not
+   * kept but asked for again, so `keysOf` must name the same keys each time.
+   */
   index<K extends string, V, I extends string>(
     name: string,
     on: Collection<K, V>,
