@@ -1,5 +1,4 @@
 import protobuf from 'protobufjs/minimal.js'
-import { keepBytes } from '../base/keep-bytes.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /**
@@ -15,8 +14,35 @@ export interface WireMessage {
 const lengthDelimited = 2
 const tag = (field: number): number => (field << 3) | lengthDelimited
 
-const deltaHeads = new WeakMap<EnvoyResource, Uint8Array>()
-const sotwHeads = new WeakMap<EnvoyResource, Uint8Array>()
+/**
+ * The heads of resources that were sent lately. Making one takes about a microsecond, so that they are remembered for
+ * as long as many streams are sent the same, and not for as long as there is the resource.
+ */
+class Heads {
+  readonly #make: (resource: EnvoyResource) => Uint8Array
+  #made = 0
+  #heads = new WeakMap<EnvoyResource, Uint8Array>()
+
+  constructor(make: (resource: EnvoyResource) => Uint8Array) {
+    this.#make = make
+  }
+
+  readonly get = (resource: EnvoyResource): Uint8Array => {
+    let head = this.#heads.get(resource)
+    if (head !== undefined) return head
+    head = this.#make(resource)
+    if (++this.#made > rememberedHeads) {
+      this.#heads = new WeakMap()
+      this.#made = 1
+    }
+    this.#heads.set(resource, head)
+    return head
+  }
+}
+
+const rememberedHeads = 1024
+const deltaHeads = new Heads(makeDeltaHead)
+const sotwHeads = new Heads(makeSotwHead)
 
 function varintSize(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5
@@ -38,43 +64,29 @@ function anySize({ typeUrl, bytes }: EnvoyResource): number {
 }
 
 /** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, up to the value. */
-function deltaHead(resource: EnvoyResource): Uint8Array {
-  let head = deltaHeads.get(resource)
-  if (head === undefined) {
-    const { version, name } = resource
-    const any = anySize(resource)
-    const size = textSize(version) + textSize(name) + 1 + varintSize(any) + any
-    const writer = protobuf.Writer.create().uint32(tag(2)).uint32(size)
-    writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
-    writeAnyHead(writer, resource)
-    head = keepBytes(writer.finish())
-    deltaHeads.set(resource, head)
-  }
-  return head
+function makeDeltaHead(resource: EnvoyResource): Uint8Array {
+  const { version, name } = resource
+  const any = anySize(resource)
+  const size = textSize(version) + textSize(name) + 1 + varintSize(any) + any
+  const writer = protobuf.Writer.create().uint32(tag(2)).uint32(size)
+  writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
+  writeAnyHead(writer, resource)
+  return writer.finish()
 }
 
 /** `resources` (2) of DiscoveryResponse: Any, without the value at its end. */
-function sotwHead(resource: EnvoyResource): Uint8Array {
-  let head = sotwHeads.get(resource)
-  if (head === undefined) {
-    const writer = protobuf.Writer.create()
-    writer.uint32(tag(2)).uint32(anySize(resource))
-    writeAnyHead(writer, resource)
-    head = keepBytes(writer.finish())
-    sotwHeads.set(resource, head)
-  }
-  return head
+function makeSotwHead(resource: EnvoyResource): Uint8Array {
+  const writer = protobuf.Writer.create()
+  writer.uint32(tag(2)).uint32(anySize(resource))
+  writeAnyHead(writer, resource)
+  return writer.finish()
 }
 
-function join(
-  front: Uint8Array,
-  resources: readonly EnvoyResource[],
-  head: (r: EnvoyResource) => Uint8Array,
-): WireMessage {
+function join(front: Uint8Array, resources: readonly EnvoyResource[], heads: Heads): WireMessage {
   const parts: Uint8Array[] = [front]
   let byteLength = front.length
   for (const resource of resources) {
-    const start = head(resource)
+    const start = heads.get(resource)
     parts.push(start, resource.bytes)
     byteLength += start.length + resource.bytes.length
   }
@@ -98,7 +110,7 @@ export function encodeDeltaResponse(response: DeltaResponse): WireMessage {
   const writer = protobuf.Writer.create()
   writer.uint32(tag(4)).string(response.typeUrl).uint32(tag(5)).string(response.nonce)
   for (const name of response.removed) writer.uint32(tag(6)).string(name)
-  return join(writer.finish(), response.resources, deltaHead)
+  return join(writer.finish(), response.resources, deltaHeads)
 }
 
 export interface SotwResponse {
@@ -113,7 +125,7 @@ export function encodeSotwResponse(response: SotwResponse): WireMessage {
   const writer = protobuf.Writer.create()
   writer.uint32(tag(1)).string(response.version).uint32(tag(4)).string(response.typeUrl)
   writer.uint32(tag(5)).string(response.nonce)
-  return join(writer.finish(), response.resources, sotwHead)
+  return join(writer.finish(), response.resources, sotwHeads)
 }
 
 /** The one copy that a message costs. */
