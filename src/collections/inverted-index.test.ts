@@ -147,3 +147,69 @@ describe('An index', () => {
     expect(Object.values(scheduler.retained())).toEqual(Object.values(scheduler.retained()).map(() => 0))
   })
 })
+
+describe('A lazy index', () => {
+  const setUpLazy = () => {
+    const scheduler = new Scheduler({ rethrow: true })
+    const routes = scheduler.source<string, string>('routes')
+    const questions = scheduler.source<string, string>('questions')
+    const byTarget = scheduler.index('by target', routes, (target) => [target], { isLazy: true })
+    const targets = scheduler.keys('targets', byTarget)
+    const byLetter = scheduler.index('by letter', targets, (target) => [target.charAt(0)])
+    const answers = scheduler.derive('answers', questions, (letter, reads) => reads.lookup(byLetter, letter).join())
+    return { scheduler, routes, questions, byTarget, byLetter, answers }
+  }
+
+  test('costs nothing until somebody reads what is derived from it', () => {
+    const { scheduler, routes, questions, answers } = setUpLazy()
+    scheduler.batch(() => {
+      routes.set('r', 'alpha')
+      routes.set('s', 'beta')
+    })
+    const costs = () => scheduler.statistics().collections.map(({ computations, size }) => computations + size)
+    expect(costs()).toEqual([2, 0, 0, 0, 0, 0])
+    expect(scheduler.retained()).toMatchObject({ entries: 2, buckets: 0, members: 0, pending: 0 })
+    scheduler.batch(() => questions.set('q', 'a'))
+    expect(answers.get('q')).toBe('alpha')
+    expect(scheduler.retained()).toMatchObject({ buckets: 4, members: 4, pending: 0 })
+  })
+
+  test('has what was there before it was read, what came with that, and what comes after it', () => {
+    const { scheduler, routes, questions, answers, byTarget, byLetter } = setUpLazy()
+    scheduler.batch(() => {
+      routes.set('r', 'alpha')
+      routes.set('s', 'beta')
+    })
+    scheduler.batch(() => {
+      routes.set('r', 'apple')
+      routes.set('t', 'avocado')
+      questions.set('q', 'a')
+    })
+    expect(answers.get('q')).toBe('apple,avocado')
+    scheduler.batch(() => {
+      routes.set('r', 'banana')
+      routes.set('s', 'almond')
+    })
+    expect(answers.get('q')).toBe('almond,avocado')
+    expect([...byTarget.keys()].sort()).toEqual(['almond', 'avocado', 'banana'])
+    scheduler.batch(() => {
+      for (const key of ['r', 's', 't']) routes.delete(key)
+      questions.delete('q')
+    })
+    expect([...byLetter.keys()]).toEqual([])
+    expect(Object.values(scheduler.retained())).toEqual(Object.values(scheduler.retained()).map(() => 0))
+  })
+
+  test('is filled for a listener of what is derived from it', () => {
+    const { scheduler, routes, byTarget } = setUpLazy()
+    scheduler.batch(() => routes.set('r', 'alpha'))
+    const counts = scheduler.group('counts', byTarget, (_key, _reads, members) => members.length)
+    expect([...counts.entries()]).toEqual([])
+    const listener = vi.fn()
+    counts.subscribe(listener)
+    expect([...counts.entries()]).toEqual([['alpha', 1]])
+    expect(listener).not.toHaveBeenCalled()
+    scheduler.batch(() => routes.set('s', 'alpha'))
+    expect(listener).toHaveBeenCalledExactlyOnceWith([{ key: 'alpha', before: 1, after: 2 }])
+  })
+})

@@ -24,6 +24,8 @@ export interface NodePlace {
   readonly name: string
   /** Creation order, which is settling order. */
   readonly order: number
+  /** It and whatever has it as an input is empty until something reads it. */
+  readonly isLazy?: boolean
 }
 
 /** What nodes still hold; everything is zero when everything was deleted. */
@@ -68,6 +70,7 @@ export abstract class Node {
   failures = 0
   /** Input keys whose last computation threw, and what it said. */
   readonly failing: Map<string, string> = new Map()
+  #isAwake: boolean
   #isFilled = false
   readonly #dirty: Set<string> = new Set()
 
@@ -80,12 +83,21 @@ export abstract class Node {
     this.values = values
     this.presence = watchTable(place.name)
     for (const input of inputs) input.dependents.push(this)
+    this.#isAwake = place.isLazy !== true && inputs.every((input) => input.#isAwake)
   }
 
   abstract readonly size: number
 
   markDirty(key: string): void {
-    this.#dirty.add(key)
+    if (this.#isAwake) this.#dirty.add(key)
+  }
+
+  /** Somebody wants to know what is here. Its inputs have settled, because they were created before whoever asks. */
+  awaken(): void {
+    if (this.#isAwake) return
+    for (const input of this.inputs) input.awaken()
+    this.#isAwake = true
+    this.settle()
   }
 
   /**
@@ -102,7 +114,7 @@ export abstract class Node {
   }
 
   get isDirty(): boolean {
-    return !this.#isFilled || this.#dirty.size > 0
+    return this.#isAwake && (!this.#isFilled || this.#dirty.size > 0)
   }
 
   /**
@@ -110,6 +122,7 @@ export abstract class Node {
    * @param limit keys at most; with more of them the node stays dirty, and nobody may read it before it is done
    */
   settle(limit = Number.POSITIVE_INFINITY): void {
+    if (!this.#isAwake) return
     if (!this.#isFilled) {
       this.#isFilled = true
       for (const key of this.initialKeys()) this.#dirty.add(key)
@@ -202,6 +215,7 @@ export abstract class CollectionNode<K extends string, V> extends Node implement
   }
 
   subscribe(listener: Listener<K, V>): () => void {
+    this.awaken()
     const subscription = { listener }
     this.#subscriptions = [...this.#subscriptions, subscription]
     return () => {
