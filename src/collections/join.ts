@@ -23,14 +23,25 @@ export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
   }
 
   get(key: K): V | undefined {
-    const kept = this.#kept.size === 0 ? undefined : this.#kept.get(key)
-    return kept ?? this.#winner(key)?.getSettled(key)
+    if (this.#kept.size > 0) {
+      const kept = this.#kept.get(key)
+      if (kept !== undefined) return kept
+    }
+    for (const part of this.#parts) {
+      const value = part.getSettled(key)
+      if (value !== undefined) return value
+    }
+    return undefined
   }
 
   *entries(): Generator<[K, V], undefined> {
     for (const part of this.#parts) {
-      for (const [key, value] of part.settledEntries())
-        if (this.#winner(key) === part) yield [key, this.#kept.get(key) ?? value]
+      const isFirst = part === this.#parts[0]
+      for (const entry of part.settledEntries()) {
+        const [key] = entry
+        const kept = this.#kept.get(key)
+        if (isFirst || this.#winner(key) === part) yield kept === undefined ? entry : [key, kept]
+      }
     }
   }
 
