@@ -9,7 +9,7 @@ import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { clusterName, parseClusterName } from './names.ts'
-import { buildResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
+import { buildBackendResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
 
@@ -52,7 +52,7 @@ export function createBackends(
         ...(secrets.length > 0 && { secrets }),
       }
       const bytes = buildCluster(backend, certificate)
-      return buildResource(typeUrls.cluster, scope, name, bytes, sourcesOfBackend(backend), more)
+      return buildBackendResource(typeUrls.cluster, scope, name, bytes, sourcesOfBackend(backend), more)
     },
     sameContent,
   )
@@ -64,7 +64,7 @@ export function createBackends(
       const backend = findBackend(reads, graph, name)
       if (!backend || backend.endpoints.type === 'dns') return undefined
       const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph))
-      return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
+      return buildBackendResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
     },
     sameContent,
   )

@@ -1,4 +1,5 @@
 import { contentVersion } from '../base/hash.ts'
+import { packBytes } from '../base/packed-bytes.ts'
 import type { Reads } from '../collections/collection.ts'
 import { anyHostname, intersectHostname } from '../gatewayapi/hostname.ts'
 import { envoy } from '../gen/envoy.js'
@@ -38,7 +39,7 @@ export function* listMisdirectedHosts(
       domains: [hostname],
       routes: [{ match: { prefix: '/' }, directResponse: { status: misdirected } }],
     }).finish()
-    const version = contentVersion(bytes)
-    yield [hostKey(gateway, table, hostname), { gateway, table, hostname, bytes, version, awaits: [], sources: [] }]
+    const content = { packed: packBytes(bytes), version: contentVersion(bytes), awaits: [], sources: [] }
+    yield [hostKey(gateway, table, hostname), { gateway, table, hostname, ...content }]
   }
 }

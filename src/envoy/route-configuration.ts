@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
+import { unpackBytes } from '../base/packed-bytes.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { type EnvoyResource, type ResourcePart, typeUrls } from '../xds/resource.ts'
@@ -62,7 +63,7 @@ export class TableChunk {
 
   #encode(): Uint8Array {
     const writer = Writer.create()
-    for (const { bytes } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
+    for (const { packed } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(unpackBytes(packed))
     return keepBytes(writer.finish())
   }
 }

@@ -14,23 +14,26 @@ export interface WireMessage {
 const lengthDelimited = 2
 const tag = (field: number): number => (field << 3) | lengthDelimited
 
+/** @param size of the resource's own bytes, which may have to be made */
+type MakeHead = (resource: EnvoyResource, size: number) => Uint8Array
+
 /**
  * The heads of resources that were sent lately. Making one takes about a microsecond, so that they are remembered for
  * as long as many streams are sent the same, and not for as long as there is the resource.
  */
 class Heads {
-  readonly #make: (resource: EnvoyResource) => Uint8Array
+  readonly #make: MakeHead
   #made = 0
   #heads = new WeakMap<EnvoyResource, Uint8Array>()
 
-  constructor(make: (resource: EnvoyResource) => Uint8Array) {
+  constructor(make: MakeHead) {
     this.#make = make
   }
 
-  readonly get = (resource: EnvoyResource): Uint8Array => {
+  get(resource: EnvoyResource, size: number): Uint8Array {
     let head = this.#heads.get(resource)
     if (head !== undefined) return head
-    head = this.#make(resource)
+    head = this.#make(resource, size)
     if (++this.#made > rememberedHeads) {
       this.#heads = new WeakMap()
       this.#made = 1
@@ -49,8 +52,8 @@ function varintSize(value: number): number {
 }
 
 /** `Any{type_url, value}` up to its value, which follows as the resource's own bytes. */
-function writeAnyHead(writer: protobuf.Writer, resource: EnvoyResource): void {
-  writer.uint32(tag(1)).string(resource.typeUrl).uint32(tag(2)).uint32(resource.bytes.length)
+function writeAnyHead(writer: protobuf.Writer, { typeUrl }: EnvoyResource, size: number): void {
+  writer.uint32(tag(1)).string(typeUrl).uint32(tag(2)).uint32(size)
 }
 
 /** Bytes of a field with a number below 16. */
@@ -59,26 +62,26 @@ function textSize(text: string): number {
   return 1 + varintSize(size) + size
 }
 
-function anySize({ typeUrl, bytes }: EnvoyResource): number {
-  return textSize(typeUrl) + 1 + varintSize(bytes.length) + bytes.length
+function anySize({ typeUrl }: EnvoyResource, size: number): number {
+  return textSize(typeUrl) + 1 + varintSize(size) + size
 }
 
 /** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, up to the value. */
-function makeDeltaHead(resource: EnvoyResource): Uint8Array {
+function makeDeltaHead(resource: EnvoyResource, size: number): Uint8Array {
   const { version, name } = resource
-  const any = anySize(resource)
-  const size = textSize(version) + textSize(name) + 1 + varintSize(any) + any
-  const writer = protobuf.Writer.create().uint32(tag(2)).uint32(size)
+  const any = anySize(resource, size)
+  const whole = textSize(version) + textSize(name) + 1 + varintSize(any) + any
+  const writer = protobuf.Writer.create().uint32(tag(2)).uint32(whole)
   writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
-  writeAnyHead(writer, resource)
+  writeAnyHead(writer, resource, size)
   return writer.finish()
 }
 
 /** `resources` (2) of DiscoveryResponse: Any, without the value at its end. */
-function makeSotwHead(resource: EnvoyResource): Uint8Array {
+function makeSotwHead(resource: EnvoyResource, size: number): Uint8Array {
   const writer = protobuf.Writer.create()
-  writer.uint32(tag(2)).uint32(anySize(resource))
-  writeAnyHead(writer, resource)
+  writer.uint32(tag(2)).uint32(anySize(resource, size))
+  writeAnyHead(writer, resource, size)
   return writer.finish()
 }
 
@@ -86,9 +89,10 @@ function join(front: Uint8Array, resources: readonly EnvoyResource[], heads: Hea
   const parts: Uint8Array[] = [front]
   let byteLength = front.length
   for (const resource of resources) {
-    const start = heads.get(resource)
-    parts.push(start, resource.bytes)
-    byteLength += start.length + resource.bytes.length
+    const { bytes } = resource
+    const start = heads.get(resource, bytes.length)
+    parts.push(start, bytes)
+    byteLength += start.length + bytes.length
   }
   return { parts, byteLength }
 }
