@@ -1,4 +1,5 @@
 import protobuf from 'protobufjs/minimal.js'
+import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /**
@@ -19,26 +20,27 @@ type MakeHead = (resource: EnvoyResource, size: number) => Uint8Array
 
 /**
  * The heads of resources that were sent lately. Making one takes about a microsecond, so that they are remembered for
- * as long as many streams are sent the same, and not for as long as there is the resource.
+ * as long as many streams are sent the same, and not for as long as there is the resource. Packed, because what an
+ * encoder hands out holds 64 KiB of scratch memory.
  */
 class Heads {
   readonly #make: MakeHead
   #made = 0
-  #heads = new WeakMap<EnvoyResource, Uint8Array>()
+  #heads = new WeakMap<EnvoyResource, PackedBytes>()
 
   constructor(make: MakeHead) {
     this.#make = make
   }
 
   get(resource: EnvoyResource, size: number): Uint8Array {
-    let head = this.#heads.get(resource)
-    if (head !== undefined) return head
-    head = this.#make(resource, size)
+    const known = this.#heads.get(resource)
+    if (known !== undefined) return unpackBytes(known)
+    const head = this.#make(resource, size)
     if (++this.#made > rememberedHeads) {
       this.#heads = new WeakMap()
       this.#made = 1
     }
-    this.#heads.set(resource, head)
+    this.#heads.set(resource, packBytes(head))
     return head
   }
 }
