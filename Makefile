@@ -62,7 +62,7 @@ $(ENVOY_STAMP): scripts/requirements.txt
 .PHONY: codecs
 codecs: $(CODECS_STAMP) ## Generate the codecs of the Envoy API
 	@:
-$(CODECS_STAMP): scripts/generate-codecs.ts scripts/codec-roots.ts $(wildcard protos/*.proto) $(NPM_STAMP)
+$(CODECS_STAMP): scripts/generate-codecs.ts scripts/encoder-source.ts scripts/codec-roots.ts $(wildcard protos/*.proto) $(NPM_STAMP)
 	@echo 'Generating codecs'
 	@node scripts/generate-codecs.ts >/dev/null
 	@touch $@

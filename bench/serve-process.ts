@@ -13,6 +13,7 @@ export const serveEnvironment = {
   NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=4',
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '131072',
+  MALLOC_MMAP_THRESHOLD_: '16384',
 }
 /** In which /proc counts the time of processes. */
 const ticksPerSecond = 100

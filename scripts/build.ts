@@ -9,7 +9,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { build } from 'esbuild'
+import { build, type Plugin } from 'esbuild'
 import { bundleFile } from '../src/bundle.ts'
 
 const root = new URL('..', import.meta.url).pathname
@@ -17,6 +17,18 @@ const dist = join(root, 'dist')
 
 rmSync(dist, { recursive: true, force: true })
 mkdirSync(dist)
+
+/**
+ * zod hands out the messages of all languages in one object, so that esbuild cannot see that nobody asks for them.
+ * We write messages of our own (`describeIssue`).
+ */
+const withoutLanguages: Plugin = {
+  name: 'without-languages',
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]index\.js$/ }, () => ({ contents: 'export {}' }))
+  },
+}
+
 const common = { platform: 'node', target: 'node24', bundle: true, logLevel: 'warning' } as const
 await build({
   ...common,
@@ -24,8 +36,17 @@ await build({
   outfile: join(dist, bundleFile),
   format: 'cjs',
   define: { 'import.meta.url': 'bundleUrl' },
-  // Few need the one, which is four times as large as everything else, and nobody the other.
-  external: ['@kubernetes/client-node', '@grpc/proto-loader'],
+  // Few need the first, which is four times as large as everything else, and nobody the others: gRPC would load protos
+  // with the second, Fastify would compile schemas, log, and inject requests with the rest. They stay where npm puts them.
+  external: [
+    '@kubernetes/client-node',
+    '@grpc/proto-loader',
+    '@fastify/ajv-compiler',
+    '@fastify/fast-json-stringify-compiler',
+    'light-my-request',
+    'pino',
+  ],
+  plugins: [withoutLanguages],
   // A script has no way to import that is not experimental: what is loaded late is required, modules too.
   supported: { 'dynamic-import': false },
   // V8 keeps the text. Names stay, for stack traces; the map tells the rest.

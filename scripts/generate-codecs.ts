@@ -14,6 +14,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import protobuf from 'protobufjs'
 import { type CodecRoot, discoveryRoots, resourceRoots } from './codec-roots.ts'
+import { writeEncoders } from './encoder-source.ts'
 
 const project = resolve(dirname(fileURLToPath(import.meta.url)), '..')
 const deps = join(project, 'node_modules/@grpc/grpc-js-xds/deps')
@@ -121,7 +122,7 @@ function prune(ns: protobuf.NamespaceBase, keep: Set<protobuf.ReflectionObject>)
 const snake = (name: string): string => name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`)
 const qualified = (o: protobuf.ReflectionObject): string => o.fullName.slice(1)
 
-function generateJs(root: protobuf.Root, file: string, flags: string[]): void {
+function generateJs(root: protobuf.Root, file: string, name: string): void {
   const json = join(out, 'pruned.json')
   writeFileSync(json, JSON.stringify(root.toJSON()))
   const pbjs = join(project, 'node_modules/protobufjs-cli/bin/pbjs')
@@ -145,7 +146,9 @@ function generateJs(root: protobuf.Root, file: string, flags: string[]): void {
       '-o',
       file,
       json,
-      ...flags,
+      // A root of its own: what two modules share under one name, the second one replaces.
+      '--root',
+      name,
     ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   )
@@ -272,8 +275,8 @@ function load(wanted: readonly CodecRoot[]): Loaded {
 
 function generateCodecs(name: string, { root, types, enums }: Loaded, decoded: boolean): void {
   const file = join(out, `${name}.js`)
-  // A root of its own: what two modules share under one name, the second one replaces.
-  generateJs(root, file, ['--root', name, ...(decoded ? [] : ['--no-decode'])])
+  if (decoded) generateJs(root, file, name)
+  else writeFileSync(file, `${header}${writeEncoders(root)}`)
   writeFileSync(join(out, `${name}.d.ts`), codecTypes + generateTypes(root, decoded ? 'DecodingCodec' : 'Codec', true))
   console.log(
     `src/gen/${name}.js: ${types.size} messages, ${enums.size} enums, ${Math.round(statSync(file).size / 1024)} KiB`,

@@ -1,6 +1,7 @@
 /** What is larger gets memory of its own: beside it, its overhead is small. */
 const smallest = 1024
-const slabSize = 16 * 1024
+/** With what malloc keeps beside it, a whole number of pages: so large that it gets them (MALLOC_MMAP_THRESHOLD_ in the chart). */
+const slabSize = 20 * 1024 - 64
 
 let slab = Buffer.allocUnsafeSlow(slabSize)
 let used = 0

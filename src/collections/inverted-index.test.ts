@@ -35,6 +35,39 @@ describe('An index', () => {
     expect(scheduler.retained()).toMatchObject({ buckets: 2, members: 2 })
   })
 
+  test('finds a value again that stood still while its keys could not be told', () => {
+    const scheduler = new Scheduler()
+    const numbers = scheduler.source<string, number>('numbers')
+    const byHalf = scheduler.index('by half', numbers, (n) => {
+      if (n < 0) throw new Error('negative')
+      return [`${Math.floor(n / 2)}`]
+    })
+    const write = (n: number) => scheduler.batch(() => numbers.set('v', n))
+    write(2)
+    write(-1)
+    expect(byHalf.lookup('1')).toEqual([2])
+    write(-2)
+    write(6)
+    expect(byHalf.lookup('1')).toEqual([])
+    expect(byHalf.lookup('3')).toEqual([6])
+    write(-1)
+    scheduler.batch(() => numbers.delete('v'))
+    expect([...byHalf.keys()]).toEqual([])
+    expect(scheduler.retained()).toMatchObject({ buckets: 0, members: 0, pending: 0, failing: 0 })
+  })
+
+  test('reports keys that are not the same each time', () => {
+    const scheduler = new Scheduler({ rethrow: true })
+    const numbers = scheduler.source<string, number>('numbers')
+    let calls = 0
+    scheduler.index('fickle', numbers, (n) => {
+      if (++calls === 2) throw new Error('not again')
+      return [`${n}`]
+    })
+    scheduler.batch(() => numbers.set('v', 1))
+    expect(() => scheduler.batch(() => numbers.set('v', 2))).toThrow('not again')
+  })
+
   test('keeps its members in the order of their keys, whether they come alone or in a crowd', () => {
     for (const perBatch of [1, 3, 7, 500]) {
       const { byTag, tagged, scheduler } = setUpIndex()
@@ -112,5 +145,71 @@ describe('An index', () => {
     write('a', 'bad')
     scheduler.batch(() => source.replace([]))
     expect(Object.values(scheduler.retained())).toEqual(Object.values(scheduler.retained()).map(() => 0))
+  })
+})
+
+describe('A lazy index', () => {
+  const setUpLazy = () => {
+    const scheduler = new Scheduler({ rethrow: true })
+    const routes = scheduler.source<string, string>('routes')
+    const questions = scheduler.source<string, string>('questions')
+    const byTarget = scheduler.index('by target', routes, (target) => [target], { isLazy: true })
+    const targets = scheduler.keys('targets', byTarget)
+    const byLetter = scheduler.index('by letter', targets, (target) => [target.charAt(0)])
+    const answers = scheduler.derive('answers', questions, (letter, reads) => reads.lookup(byLetter, letter).join())
+    return { scheduler, routes, questions, byTarget, byLetter, answers }
+  }
+
+  test('costs nothing until somebody reads what is derived from it', () => {
+    const { scheduler, routes, questions, answers } = setUpLazy()
+    scheduler.batch(() => {
+      routes.set('r', 'alpha')
+      routes.set('s', 'beta')
+    })
+    const costs = () => scheduler.statistics().collections.map(({ computations, size }) => computations + size)
+    expect(costs()).toEqual([2, 0, 0, 0, 0, 0])
+    expect(scheduler.retained()).toMatchObject({ entries: 2, buckets: 0, members: 0, pending: 0 })
+    scheduler.batch(() => questions.set('q', 'a'))
+    expect(answers.get('q')).toBe('alpha')
+    expect(scheduler.retained()).toMatchObject({ buckets: 4, members: 4, pending: 0 })
+  })
+
+  test('has what was there before it was read, what came with that, and what comes after it', () => {
+    const { scheduler, routes, questions, answers, byTarget, byLetter } = setUpLazy()
+    scheduler.batch(() => {
+      routes.set('r', 'alpha')
+      routes.set('s', 'beta')
+    })
+    scheduler.batch(() => {
+      routes.set('r', 'apple')
+      routes.set('t', 'avocado')
+      questions.set('q', 'a')
+    })
+    expect(answers.get('q')).toBe('apple,avocado')
+    scheduler.batch(() => {
+      routes.set('r', 'banana')
+      routes.set('s', 'almond')
+    })
+    expect(answers.get('q')).toBe('almond,avocado')
+    expect([...byTarget.keys()].sort()).toEqual(['almond', 'avocado', 'banana'])
+    scheduler.batch(() => {
+      for (const key of ['r', 's', 't']) routes.delete(key)
+      questions.delete('q')
+    })
+    expect([...byLetter.keys()]).toEqual([])
+    expect(Object.values(scheduler.retained())).toEqual(Object.values(scheduler.retained()).map(() => 0))
+  })
+
+  test('is filled for a listener of what is derived from it', () => {
+    const { scheduler, routes, byTarget } = setUpLazy()
+    scheduler.batch(() => routes.set('r', 'alpha'))
+    const counts = scheduler.group('counts', byTarget, (_key, _reads, members) => members.length)
+    expect([...counts.entries()]).toEqual([])
+    const listener = vi.fn()
+    counts.subscribe(listener)
+    expect([...counts.entries()]).toEqual([['alpha', 1]])
+    expect(listener).not.toHaveBeenCalled()
+    scheduler.batch(() => routes.set('s', 'alpha'))
+    expect(listener).toHaveBeenCalledExactlyOnceWith([{ key: 'alpha', before: 1, after: 2 }])
   })
 })

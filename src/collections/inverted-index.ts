@@ -12,11 +12,14 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   readonly #keysOf: (value: V, key: K) => Iterable<I>
   /** Also those that are only read: one map holds both. */
   readonly #buckets: WatchTable<Bucket<V>>
-  /** Where each member stands, kept rather than asked for again: `keysOf` may throw, and its strings would be new ones. */
-  readonly #places: Map<K, Few<Bucket<V>>> = new Map()
+  /** While a batch settles: what members were that have changed. Where they stand follows from it. */
+  readonly #before: Map<K, V> = new Map()
+  /** Where members stand whose place cannot be told from their value, because `keysOf` throws for it. */
+  readonly #strays: Map<K, Few<Bucket<V>>> = new Map()
   /** Of the member that was placed last: its buckets bear it, so that repeated names are found without a Set. */
   #stamp = 0
   #size = 0
+  #members = 0
 
   constructor(place: NodePlace, on: CollectionNode<K, V>, keysOf: (value: V, key: K) => Iterable<I>) {
     const buckets = new WatchTable(place.name, (table, key) => new Bucket<V>(table, key))
@@ -52,6 +55,12 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     return bucket === undefined || bucket.size === 0 ? undefined : bucket
   }
 
+  override noteInput(key: K, before: V | undefined, from: Node): void {
+    super.noteInput(key, before, from)
+    // What was there before this node was stands nowhere yet.
+    if (this.isFilled && before !== undefined) this.#before.set(key, before)
+  }
+
   protected *initialKeys(): Generator<K> {
     for (const [key] of this.on.entries()) yield key
   }
@@ -65,16 +74,48 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     }
     for (const key of keys) {
       const value = this.on.get(key)
+      const standing = this.#standing(key)
       const after = this.#place(key, value)
-      if (after === undefined) continue
-      forEachOfFew(this.#places.get(key), (bucket) => {
-        if (bucket.stamp !== this.#stamp) edit(bucket, key, undefined)
-      })
+      if (after === undefined) {
+        this.#strays.set(key, pack(standing))
+        continue
+      }
+      this.#strays.delete(key)
+      for (const bucket of standing) if (bucket.stamp !== this.#stamp) edit(bucket, key, undefined)
       for (const bucket of after) edit(bucket, key, value)
-      if (after.length === 0) this.#places.delete(key)
-      else this.#places.set(key, pack(after))
+      this.#members += Number(after.length > 0) - Number(standing.length > 0)
     }
     for (const [bucket, list] of edits) this.#apply(bucket, list)
+  }
+
+  /** Where the member stands, each bucket once; forgets what it was. */
+  #standing(key: K): readonly Bucket<V>[] {
+    const before = this.#before.get(key)
+    this.#before.delete(key)
+    if (this.#strays.has(key)) {
+      const buckets: Bucket<V>[] = []
+      forEachOfFew(this.#strays.get(key), (bucket) => void buckets.push(bucket))
+      return buckets
+    }
+    try {
+      return before === undefined ? nobody : this.#bucketsOf(before, key)
+    } catch (error) {
+      this.fail('An index cannot tell any more where a value stands', error, key)
+      return nobody
+    }
+  }
+
+  /** The buckets where a value stands for which `keysOf` did not throw. */
+  #bucketsOf(value: V, key: K): readonly Bucket<V>[] {
+    this.#stamp = nextStamp()
+    const buckets: Bucket<V>[] = []
+    for (const name of this.#keysOf(value, key)) {
+      const bucket = this.#buckets.find(name)
+      if (bucket === undefined || bucket.stamp === this.#stamp) continue
+      bucket.stamp = this.#stamp
+      buckets.push(bucket)
+    }
+    return buckets
   }
 
   /** The buckets where the value belongs, each once; undefined if that cannot be told, so that it stays where it is. */
@@ -112,8 +153,11 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   }
 
   outputsOf(inputKey: string): Iterable<string> {
+    const key = inputKey as K
+    const value = this.on.get(key)
     const keys: string[] = []
-    forEachOfFew(this.#places.get(inputKey as K), (bucket) => void keys.push(bucket.key))
+    if (this.#strays.has(key)) forEachOfFew(this.#strays.get(key), (bucket) => void keys.push(bucket.key))
+    else if (value !== undefined) for (const bucket of this.#bucketsOf(value, key)) keys.push(bucket.key)
     return keys
   }
 
@@ -141,6 +185,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     super.tally(retained)
     // An idle one would be a leak.
     for (const bucket of this.#buckets.all()) retained.buckets += Number(bucket.size > 0 || bucket.isIdle)
-    retained.members += this.#places.size
+    retained.members += this.#members
+    retained.pending += this.#before.size
   }
 }

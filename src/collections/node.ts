@@ -24,6 +24,8 @@ export interface NodePlace {
   readonly name: string
   /** Creation order, which is settling order. */
   readonly order: number
+  /** It and whatever has it as an input is empty until something reads it. */
+  readonly isLazy?: boolean
 }
 
 /** What nodes still hold; everything is zero when everything was deleted. */
@@ -68,6 +70,7 @@ export abstract class Node {
   failures = 0
   /** Input keys whose last computation threw, and what it said. */
   readonly failing: Map<string, string> = new Map()
+  #isAwake: boolean
   #isFilled = false
   readonly #dirty: Set<string> = new Set()
 
@@ -80,16 +83,38 @@ export abstract class Node {
     this.values = values
     this.presence = watchTable(place.name)
     for (const input of inputs) input.dependents.push(this)
+    this.#isAwake = place.isLazy !== true && inputs.every((input) => input.#isAwake)
   }
 
   abstract readonly size: number
 
   markDirty(key: string): void {
-    this.#dirty.add(key)
+    if (this.#isAwake) this.#dirty.add(key)
+  }
+
+  /** Somebody wants to know what is here. Its inputs have settled, because they were created before whoever asks. */
+  awaken(): void {
+    if (this.#isAwake) return
+    for (const input of this.inputs) input.awaken()
+    this.#isAwake = true
+    this.settle()
+  }
+
+  /**
+   * An input has changed. Once per input, key and batch: `before` is what this node has seen of it so far.
+   * Whoever needs that notes it here, instead of keeping a map of what it has seen.
+   */
+  noteInput(key: string, _before: unknown, _from: Node): void {
+    this.markDirty(key)
+  }
+
+  /** Whether what the inputs had when the node was created has been taken up, or is being so. */
+  protected get isFilled(): boolean {
+    return this.#isFilled
   }
 
   get isDirty(): boolean {
-    return !this.#isFilled || this.#dirty.size > 0
+    return this.#isAwake && (!this.#isFilled || this.#dirty.size > 0)
   }
 
   /**
@@ -97,6 +122,7 @@ export abstract class Node {
    * @param limit keys at most; with more of them the node stays dirty, and nobody may read it before it is done
    */
   settle(limit = Number.POSITIVE_INFINITY): void {
+    if (!this.#isAwake) return
     if (!this.#isFilled) {
       this.#isFilled = true
       for (const key of this.initialKeys()) this.#dirty.add(key)
@@ -178,7 +204,18 @@ export abstract class CollectionNode<K extends string, V> extends Node implement
     return this.get(key) !== undefined
   }
 
+  /** As `get`, also for the caller whose batch is open: what has settled. */
+  getSettled(key: K): V | undefined {
+    return this.get(key)
+  }
+
+  /** As `entries`, of what has settled. */
+  settledEntries(): IterableIterator<[K, V]> {
+    return this.entries()
+  }
+
   subscribe(listener: Listener<K, V>): () => void {
+    this.awaken()
     const subscription = { listener }
     this.#subscriptions = [...this.#subscriptions, subscription]
     return () => {
@@ -219,7 +256,7 @@ export abstract class CollectionNode<K extends string, V> extends Node implement
 
   /** To be called once per key and batch, and only when the two differ. */
   protected emit(key: K, before: V | undefined, after: V | undefined): void {
-    for (const dependent of this.dependents) dependent.markDirty(key)
+    for (const dependent of this.dependents) dependent.noteInput(key, before, this)
     this.values.wake(key)
     if ((before === undefined) !== (after === undefined)) this.presence.wake(key)
     if (this.#subscriptions.length > 0) this.#changes.push({ key, before, after })

@@ -68,6 +68,7 @@ export class Run implements Reads {
     if (from.order >= owner.order) {
       assert(false, `"${owner.name}" reads only what was created before it, not "${from.name}"`)
     }
+    from.awaken()
     return from
   }
 }

@@ -112,14 +112,19 @@ export class Scheduler {
     return this.#create(name, (place) => new DerivedManyNode(place, input, compute, options.equals))
   }
 
-  /** The values of `on` by the keys that `keysOf` names; naming one twice counts once. */
+  /**
+   * The values of `on` by the keys that `keysOf` names; naming one twice counts once. Where a value stands is not
+   * kept but asked for again, so `keysOf` must name the same keys each time.
+   * A lazy one, and what is derived from it, is empty until a derivation reads it, and costs nothing until then.
+   */
   index<K extends string, V, I extends string>(
     name: string,
     on: Collection<K, V>,
     keysOf: (value: V, key: K) => Iterable<I>,
+    options: { readonly isLazy?: boolean } = {},
   ): Index<I, K, V> {
     const node = this.#collectionNode(on)
-    return this.#create(name, (place) => new IndexNode(place, node, keysOf))
+    return this.#create(name, (place) => new IndexNode({ ...place, ...options }, node, keysOf))
   }
 
   /** One entry per key of `by` that has members; none where `compute` returns undefined. Members come in the order of their keys. */

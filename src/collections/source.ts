@@ -47,6 +47,14 @@ export class SourceNode<K extends string, V> extends CollectionNode<K, V> implem
     }
   }
 
+  override getSettled(key: K): V | undefined {
+    return this.#entries.get(key)
+  }
+
+  override settledEntries(): IterableIterator<[K, V]> {
+    return this.#entries.entries()
+  }
+
   set(key: K, value: V): void {
     if (value === undefined) assert(false, `an entry of "${this.name}" is never undefined: delete it instead`)
     this.#write(key, value)

@@ -10,7 +10,7 @@ import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { clusterName, parseClusterName } from './names.ts'
-import { buildResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
+import { buildBackendResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
 
@@ -96,7 +96,7 @@ export function buildClusterResource(
   }
   const bytes = buildCluster(backend, { name, certificate, headers })
   const sources = [...sourcesOfBackend(backend), ...(source === undefined ? [] : [source])]
-  return buildResource(typeUrls.cluster, scope, name, bytes, sources, more)
+  return buildBackendResource(typeUrls.cluster, scope, name, bytes, sources, more)
 }
 
 /** The endpoints of such a cluster. @returns nothing where they are looked up by name */
@@ -108,7 +108,7 @@ export function buildEndpointResource(
 ): EnvoyResource | undefined {
   if (backend.endpoints.type === 'dns') return undefined
   const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph), name)
-  return buildResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
+  return buildBackendResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
 }
 
 /** What TLS to backends takes, beside the certificate of the Gateway. @returns nothing where that is nothing */

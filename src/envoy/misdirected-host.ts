@@ -1,5 +1,6 @@
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
+import { packBytes } from '../base/packed-bytes.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { anyHostname, intersectHostname } from '../gatewayapi/hostname.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
@@ -42,7 +43,7 @@ export function* listMisdirectedHosts(
       .uint32(routesTag)
       .bytes(traceRoute(misdirectedRoute, tracing))
       .finish()
-    const version = contentVersion(bytes)
-    yield [hostKey(gateway, table, hostname), { gateway, table, hostname, bytes, version, awaits: [], sources: [] }]
+    const content = { packed: packBytes(bytes), version: contentVersion(bytes), awaits: [], sources: [] }
+    yield [hostKey(gateway, table, hostname), { gateway, table, hostname, ...content }]
   }
 }

@@ -1,5 +1,6 @@
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
+import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey, BackendNode } from '../graph/backend.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
@@ -24,6 +25,58 @@ export function buildResource(
   more: Partial<EnvoyResource> = {},
 ): EnvoyResource {
   return { typeUrl, scope, name, version: contentVersion(bytes), bytes: keepBytes(bytes), sources, ...more }
+}
+
+/** What clusters and their endpoints tell beside what all resources do. */
+type BackendFields = Pick<EnvoyResource, 'slowToWarm' | 'secrets'>
+
+/** Longer bytes are kept as they are. */
+const longestPacked = 1024
+
+/**
+ * A resource of a backend. There are two for each, so that they are kept as small as can be: bytes and sources are made
+ * when somebody asks. To be compared by `sameContent`.
+ */
+class BackendResource implements EnvoyResource {
+  declare readonly slowToWarm?: boolean
+  declare readonly secrets?: readonly string[]
+  readonly typeUrl: string
+  readonly scope: string
+  readonly name: string
+  readonly version: string
+  readonly #bytes: PackedBytes | Uint8Array
+  /** A string is the only one. */
+  readonly #sources: string | readonly string[]
+
+  constructor(typeUrl: string, scope: string, name: string, bytes: Uint8Array, sources: string | readonly string[]) {
+    this.typeUrl = typeUrl
+    this.scope = scope
+    this.name = name
+    this.version = contentVersion(bytes)
+    this.#bytes = bytes.length > longestPacked ? keepBytes(bytes) : packBytes(bytes)
+    this.#sources = sources
+  }
+
+  get bytes(): Uint8Array {
+    return typeof this.#bytes === 'string' ? unpackBytes(this.#bytes) : this.#bytes
+  }
+
+  get sources(): readonly string[] {
+    return typeof this.#sources === 'string' ? [this.#sources] : this.#sources
+  }
+}
+
+/** A cluster of a backend, or its endpoints. The version is the content. */
+export function buildBackendResource(
+  typeUrl: string,
+  scope: string,
+  name: string,
+  bytes: Uint8Array,
+  [first = '', ...others]: readonly string[],
+  more: BackendFields = {},
+): EnvoyResource {
+  const sources = others.length === 0 ? first : [first, ...others]
+  return Object.assign(new BackendResource(typeUrl, scope, name, bytes, sources), more)
 }
 
 /** The objects that a cluster of a backend is made from. */

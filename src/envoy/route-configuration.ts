@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
+import { unpackBytes } from '../base/packed-bytes.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { type EnvoyResource, type ResourcePart, typeUrls } from '../xds/resource.ts'
@@ -30,12 +31,10 @@ export function chunkKey({ gateway, table, hostname }: EncodedVirtualHost): Chun
   return `${gateway}\n${table}\n${chunkOf(hostname)}` as ChunkKey
 }
 
-/** Some virtual hosts of a table, ready to be spliced into it. */
-export interface TableChunk {
+/** Some virtual hosts of a table, ready to be spliced into it. Only a table that is whole asks for the bytes. */
+export class TableChunk {
   readonly gateway: NamespacedName
   readonly table: string
-  /** Fields of the RouteConfiguration. */
-  readonly bytes: Uint8Array
   readonly version: string
   /** Of the sources of its virtual hosts. */
   readonly sourcesVersion: string
@@ -44,25 +43,35 @@ export interface TableChunk {
   readonly virtualHosts: readonly EncodedVirtualHost[]
   /** How many of them are for wildcards. */
   readonly wildcards: number
+  #bytes: Uint8Array | undefined
+
+  constructor(first: EncodedVirtualHost, virtualHosts: readonly EncodedVirtualHost[]) {
+    this.gateway = first.gateway
+    this.table = first.table
+    this.version = contentVersion(virtualHosts.map((v) => v.version).join(' '))
+    this.sourcesVersion = contentVersion(virtualHosts.map((v) => v.sources.join('\n')).join('\n\n'))
+    this.awaits = mergeLists(virtualHosts.map((v) => v.awaits))
+    this.virtualHosts = virtualHosts
+    this.wildcards = virtualHosts.filter((v) => isWildcard(v.hostname)).length
+  }
+
+  /** Fields of the RouteConfiguration. */
+  get bytes(): Uint8Array {
+    this.#bytes ??= this.#encode()
+    return this.#bytes
+  }
+
+  #encode(): Uint8Array {
+    const writer = Writer.create()
+    for (const { packed } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(unpackBytes(packed))
+    return keepBytes(writer.finish())
+  }
 }
 
 /** @param virtualHosts in the order of their hostnames, at least one */
 export function buildChunk(virtualHosts: readonly EncodedVirtualHost[]): TableChunk | undefined {
   const first = virtualHosts[0]
-  if (first === undefined) return undefined
-  const writer = Writer.create()
-  for (const { bytes } of virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
-  const bytes = keepBytes(writer.finish())
-  return {
-    gateway: first.gateway,
-    table: first.table,
-    bytes,
-    version: contentVersion(bytes),
-    sourcesVersion: contentVersion(virtualHosts.map((v) => v.sources.join('\n')).join('\n\n')),
-    awaits: mergeLists(virtualHosts.map((v) => v.awaits)),
-    virtualHosts,
-    wildcards: virtualHosts.filter((v) => isWildcard(v.hostname)).length,
-  }
+  return first && new TableChunk(first, virtualHosts)
 }
 
 export function sameChunk(a: TableChunk, b: TableChunk): boolean {

@@ -93,15 +93,19 @@ export function buildFragment(
   if (!listener || isStreamRoute(route)) return undefined
   const { table, hostname } = listener
   const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
-  const owned = compactList(hostnames.filter((h) => findOwner(claims, h.hostname) === hostname))
-  const sources = [formatObjectKey({ group: gatewayGroup, kind: route.kind, ...splitNamespacedName(route.key) })]
-  const base = { gateway, table, listenerHostname: hostname, hostnames: owned, sources }
-  if (owned.length === 0) return { ...base, routes: none, backends: none, awaits: none }
+  const isOwned = ({ hostname: own }: HostnameIntersection) => findOwner(claims, own) === hostname
+  const owned = hostnames.every(isOwned) ? hostnames : compactList(hostnames.filter(isOwned))
+  const serves = owned.length > 0
+  // All fields at once: what is put together of parts takes more memory.
   return {
-    ...base,
-    routes: compactList(route.rules.flatMap((rule) => buildRoutes(rule, listener))),
-    backends: listBackends(route),
-    awaits: compactList([...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort()),
+    gateway,
+    table,
+    listenerHostname: hostname,
+    hostnames: owned,
+    routes: serves ? compactList(route.rules.flatMap((rule) => buildRoutes(rule, listener))) : none,
+    backends: serves ? listBackends(route) : none,
+    awaits: serves ? compactList([...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort()) : none,
+    sources: [formatObjectKey({ group: gatewayGroup, kind: route.kind, ...splitNamespacedName(route.key) })],
   }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { unpackBytes } from '../base/packed-bytes.ts'
 import { GraphFixture, gatewayClassYaml, httpRouteYaml } from '../testing/builders.ts'
 import { missingCluster } from './names.ts'
 import { type Json, renderMessage } from './proto-json.ts'
@@ -31,7 +32,7 @@ function resolve(...rules: string[]) {
 
 function render(rule: string, context: RouteContext = http): Json[] {
   return resolve(rule).flatMap((node) =>
-    buildRoutes(node, context).map(({ bytes }) => renderMessage('envoy.config.route.v3.Route', bytes)),
+    buildRoutes(node, context).map(({ packed }) => renderMessage('envoy.config.route.v3.Route', unpackBytes(packed))),
   )
 }
 
@@ -57,7 +58,9 @@ describe('buildRoutes', () => {
     const rule = `{matches: [{path: {value: /x}}], backendRefs: [${ref('one')}]}`
     const named = rule.replace('{', '{name: named, ')
     const bytes = (rules: readonly string[]) =>
-      resolve(...rules).map((node) => buildRoutes(node, http).map((route) => Buffer.from(route.bytes).toString('hex')))
+      resolve(...rules).map((node) =>
+        buildRoutes(node, http).map((route) => Buffer.from(unpackBytes(route.packed)).toString('hex')),
+      )
     const [first, second] = bytes([rule, named])
     expect(second).toEqual(first)
   })

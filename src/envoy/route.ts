@@ -1,4 +1,4 @@
-import { keepBytes } from '../base/keep-bytes.ts'
+import { type PackedBytes, packBytes } from '../base/packed-bytes.ts'
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteMatchNode, RouteRuleNode } from '../graph/route-rule.ts'
@@ -27,7 +27,7 @@ export type RouteContext = RedirectContext
 export interface EncodedRoute {
   readonly rank: MatchRank
   /** An encoded envoy.config.route.v3.Route. */
-  readonly bytes: Uint8Array
+  readonly packed: PackedBytes
 }
 
 /** A Route but for the part of its match that the user wrote. */
@@ -48,7 +48,7 @@ export function buildRoutes(rule: RouteRuleNode, context: RouteContext): Encoded
       .flatMap((form) => addPreflight(form, node))
       .map(({ when, route }) => ({
         rank: node.rank,
-        bytes: keepBytes(Route.encode({ match: buildRouteMatch(node, when), ...route }).finish()),
+        packed: packBytes(Route.encode({ match: buildRouteMatch(node, when), ...route }).finish()),
       })),
   )
 }

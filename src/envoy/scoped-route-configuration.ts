@@ -1,5 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js'
 import { contentVersion } from '../base/hash.ts'
+import { keepBytes } from '../base/keep-bytes.ts'
+import { unpackBytes } from '../base/packed-bytes.ts'
 import type { Reads } from '../collections/collection.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
@@ -117,8 +119,8 @@ export class ScopedTable implements EnvoyResource {
   #encode(): Uint8Array {
     const writer = this.#encodeHead().uint32(routeConfigurationTag).fork()
     this.#encodeTableHead(writer)
-    for (const { bytes } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(bytes)
-    return writer.ldelim().finish()
+    for (const { packed } of this.virtualHosts) writer.uint32(virtualHostsTag).bytes(unpackBytes(packed))
+    return keepBytes(writer.ldelim().finish())
   }
 
   #encodeHead(): Writer {

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts'
 import { contentVersion } from '../base/hash.ts'
+import { packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import { envoy } from '../gen/envoy.js'
 import type { ResourcePart } from '../xds/resource.ts'
 import type { EncodedVirtualHost } from './virtual-host.ts'
@@ -26,7 +27,7 @@ class VirtualHostPart implements ResourcePart {
   }
 
   get bytes(): Uint8Array {
-    return this.virtualHost.bytes
+    return unpackBytes(this.virtualHost.packed)
   }
 
   get sources(): readonly string[] {
@@ -66,5 +67,5 @@ function buildOutOfOrderHost(refused: EncodedVirtualHost): EncodedVirtualHost {
   const { hostname } = refused
   const routes = [{ match: { prefix: '/' }, directResponse: { status: outOfOrderStatus } }]
   const bytes = VirtualHost.encode({ name: hostname, domains: [hostname], routes }).finish()
-  return { ...refused, bytes, version: contentVersion(bytes), awaits: [], isOutOfOrder: true }
+  return { ...refused, packed: packBytes(bytes), version: contentVersion(bytes), awaits: [], isOutOfOrder: true }
 }

@@ -1,7 +1,7 @@
 import { Writer } from 'protobufjs/minimal.js'
 import { compactList } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
-import { keepBytes } from '../base/keep-bytes.ts'
+import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import type { Index, Reads } from '../collections/collection.ts'
 import { anyHostname } from '../gatewayapi/hostname.ts'
 import { compareHostedMatches, type HostedMatch } from '../gatewayapi/match-precedence.ts'
@@ -27,8 +27,9 @@ export interface EncodedVirtualHost {
   readonly gateway: NamespacedName
   readonly table: string
   readonly hostname: string
-  readonly bytes: Uint8Array
-  /** Content hash of `bytes`. */
+  /** An encoded envoy.config.route.v3.VirtualHost. */
+  readonly packed: PackedBytes
+  /** Content hash of it. */
   readonly version: string
   /** Names of slowly warming clusters that it routes to, sorted. */
   readonly awaits: readonly string[]
@@ -53,7 +54,7 @@ export function sameList(a: readonly string[], b: readonly string[]): boolean {
 }
 
 interface Candidate extends HostedMatch {
-  readonly bytes: Uint8Array
+  readonly packed: PackedBytes
 }
 
 /**
@@ -86,21 +87,21 @@ export function buildVirtualHost(
     for (const fragment of reads.lookup(fragments, hostKey(gateway, table, each))) {
       if (fragment.listenerHostname !== listenerHostname) continue
       const original = fragment.hostnames.find((h) => h.hostname === each)?.original ?? ''
-      for (const { rank, bytes } of fragment.routes) candidates.push({ original, rank, bytes })
+      for (const { rank, packed } of fragment.routes) candidates.push({ original, rank, packed })
       for (const name of fragment.awaits) awaits.add(name)
       for (const source of fragment.sources) sources.add(source)
     }
     // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
     if (gate?.isClosed) continue
-    for (const { bytes } of candidates.sort(compareHostedMatches)) add(bytes)
+    for (const { packed } of candidates.sort(compareHostedMatches)) add(unpackBytes(packed))
   }
   if (gate && !gate.isClosed) add(lastRoute)
-  const bytes = keepBytes(writer.finish())
+  const bytes = writer.finish()
   return {
     gateway,
     table,
     hostname,
-    bytes,
+    packed: packBytes(bytes),
     version: contentVersion(bytes),
     awaits: compactList([...awaits].sort()),
     sources: [...sources].sort(),

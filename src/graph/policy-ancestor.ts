@@ -51,7 +51,8 @@ export function createAncestorFinder(
   attachments: Collection<string, RouteAttachment>,
   grants: ReferenceGrantIndex,
 ): FindAncestors {
-  const byLead = scheduler.index('RouteAttachments by policy lead', attachments, leadsOfAttachment)
+  // Without policies nobody asks, and this is as large as all routes.
+  const byLead = scheduler.index('RouteAttachments by policy lead', attachments, leadsOfAttachment, { isLazy: true })
   const leads = scheduler.keys('PolicyLead', byLead)
   const byTarget = scheduler.index('PolicyLeads by target', leads, (key) => [parseLeadKey(key).target])
   return (target, reads) => {

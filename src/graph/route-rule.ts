@@ -242,11 +242,11 @@ export class RuleResolver {
   }
 
   #resolveBackendRef(ref: HTTPBackendRef, field: string): ResolvedBackendRef {
-    return {
-      ...this.#resolveReference(ref, field),
-      weight: ref.weight,
-      filters: compactList(this.#resolveFilters(ref.filters ?? none, `${field}.filters`)),
-    }
+    const { backend, slowToWarm, session } = this.#resolveReference(ref, field)
+    const filters = compactList(this.#resolveFilters(ref.filters ?? none, `${field}.filters`))
+    // All fields at once: what is put together of parts takes more memory.
+    const resolved = { backend, slowToWarm, weight: ref.weight, filters }
+    return session === undefined ? resolved : { ...resolved, session }
   }
 
   /**

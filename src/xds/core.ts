@@ -29,6 +29,12 @@ export interface Caller {
 
 export type Admission = { readonly session: Session } | { readonly refused: string; readonly isTemporary: boolean }
 
+/** The streams of one scope. */
+interface Group {
+  readonly acks: ScopeAcks
+  readonly sessions: Set<Session>
+}
+
 /** The server without its transport: views, streams, turns, and what is told to the outside. */
 export class XdsCore {
   readonly options: XdsServerOptions
@@ -40,7 +46,7 @@ export class XdsCore {
   readonly #streams: Source<string, StreamState>
   readonly #loop: PushLoop<Session>
   readonly #sessions = new Map<string, Session>()
-  readonly #byView = new Map<ScopeView, { readonly acks: ScopeAcks; readonly sessions: Set<Session> }>()
+  readonly #byView = new Map<ScopeView, Group>()
   readonly #dirtyViews = new Set<ScopeView>()
   readonly #dirtyAcks = new Set<ScopeAcks>()
   readonly #dirtyStates = new Set<string>()
@@ -119,17 +125,7 @@ export class XdsCore {
     await this.#synced
     if (this.#closed) return { refused: 'shutting down', isTemporary: true }
     const view = this.snapshot.view(identity.scope)
-    let group = this.#byView.get(view)
-    if (group === undefined) {
-      const onDirty = (dirty: ScopeAcks) => {
-        this.#dirtyAcks.add(dirty)
-        this.#loop.schedule()
-      }
-      const acks = new ScopeAcks(view, onDirty, this.options.publishes)
-      group = { acks, sessions: new Set() }
-      this.#byView.set(view, group)
-    }
-    const { acks, sessions } = group
+    const { acks, sessions } = this.#groupOf(view)
     const id = `${this.#nextId++}`
     const { nodeId, expiresAt } = identity
     const session = new Session(this, caller, { id, view, acks, nodeId, expiresAt }, () => {
@@ -196,6 +192,20 @@ export class XdsCore {
       }
       this.#releaseIfUnused(view)
     }
+  }
+
+  /** By itself, because a function that is made beside a session holds the session for as long as it lives. */
+  #groupOf(view: ScopeView): Group {
+    let group = this.#byView.get(view)
+    if (group === undefined) {
+      const onDirty = (dirty: ScopeAcks) => {
+        this.#dirtyAcks.add(dirty)
+        this.#loop.schedule()
+      }
+      group = { acks: new ScopeAcks(view, onDirty, this.options.publishes), sessions: new Set() }
+      this.#byView.set(view, group)
+    }
+    return group
   }
 
   /** A scope of which nothing is left, neither resources nor proxies. */

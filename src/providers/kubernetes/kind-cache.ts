@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from '../../base/logger.ts'
+import { SharedParts } from '../../base/shared-parts.ts'
 import { type KindDefinition, type KindName, type KubernetesObject, kinds } from '../../gatewayapi/kinds.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import { apiVersionOf } from '../../gatewayapi/objects/object-meta.ts'
@@ -24,6 +25,7 @@ export class KindCache {
   readonly #options: KindCacheOptions
   readonly #definition: KindDefinition
   readonly #objects = new Map<NamespacedName, KubernetesObject>()
+  readonly #parts = new SharedParts()
   /** Key -> what was last logged about it. */
   readonly #refused = new Map<NamespacedName, string>()
   /** Whether generation tells of every change of what is not metadata, as that of all custom objects does. */
@@ -63,7 +65,7 @@ export class KindCache {
     }
     if (this.#refused.delete(key)) this.#options.logger.info(`${kind} ${key} can be used again.`)
     if (before && isDeepStrictEqual(before, object)) return
-    this.#objects.set(key, object)
+    this.#objects.set(key, this.#parts.shareWithin(object))
     batch.add({ kind, key, object })
   }
 

@@ -136,8 +136,8 @@ export class Reflector {
       const wasLoading = this.#mustLoad
       this.#attempt = new AbortController()
       try {
-        if (!wasLoading) await this.#watch(undefined)
-        else if (this.#canWatchList) await this.#watch(new Set())
+        if (!wasLoading) await this.#watch(false)
+        else if (this.#canWatchList) await this.#watch(true)
         else await this.#list()
       } catch (error) {
         if (this.#stopped) return
@@ -195,8 +195,10 @@ export class Reflector {
     this.#finishLoad(seen, version)
   }
 
-  /** @param seen what a complete load has had so far; undefined: the watch goes on from what is loaded */
-  async #watch(seen: Set<NamespacedName> | undefined): Promise<void> {
+  /** @param isLoad begins with a complete load; otherwise the watch goes on from what is loaded */
+  async #watch(isLoad: boolean): Promise<void> {
+    // What the load has had so far. Not an argument: the caller would hold it for as long as the watch lasts.
+    let seen = isLoad ? new Set<NamespacedName>() : undefined
     const { client, clock, resource, namespace, selector, accept } = this.#options
     const health = this.#health
     const [shortest, longest] = timing.watchSeconds

@@ -1,0 +1,13 @@
+/**
+ * A few bytes that are kept by the thousands and rarely looked at, as a text with a character for each of them: a view
+ * of an array buffer takes a hundred bytes beside its own. Compares like any text.
+ */
+export type PackedBytes = string & { readonly __brand: 'PackedBytes' }
+
+export function packBytes({ buffer, byteOffset, byteLength }: Uint8Array): PackedBytes {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1') as PackedBytes
+}
+
+export function unpackBytes(packed: PackedBytes): Uint8Array {
+  return Buffer.from(packed, 'latin1')
+}

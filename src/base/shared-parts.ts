@@ -1,0 +1,103 @@
+/** Parts that were seen lately are remembered in so many places; a power of two. */
+const places = 1024
+/** Longer texts and lists are hardly ever the same, and looking at them takes long. */
+const longText = 64
+const manyItems = 8
+
+/**
+ * Thousands of objects say the same in many of their parts: the same Gateway, the same path, the same port. This keeps
+ * one copy of them. It remembers a limited number of parts, so that it neither grows nor has to be told of the end of
+ * any: the worst that can happen is that an equal part is kept twice.
+ */
+export class SharedParts {
+  #seen: unknown[] | undefined
+  /** Of what `#share` returned last. Equal values have equal ones. */
+  #hash = 0
+
+  /**
+   * Exchanges parts of a plain value, as JSON gives them, for equal ones of values before. Nobody may change any of
+   * them from then on.
+   * @returns `value` itself; only what is in it is exchanged
+   */
+  shareWithin<T extends object>(value: T): T {
+    this.#seen ??= new Array(places).fill(undefined)
+    this.#shareMembers(value as Record<string, unknown>, Object.keys(value))
+    return value
+  }
+
+  #share(value: unknown): unknown {
+    switch (typeof value) {
+      case 'string':
+        return this.#shareText(value)
+      case 'number':
+        this.#hash = value | 0
+        return value
+      case 'object':
+        return value === null ? this.#opaque(value) : this.#shareObject(value as Record<string, unknown>)
+      default:
+        return this.#opaque(value)
+    }
+  }
+
+  /** What is not looked into is equal to itself at most. */
+  #opaque<T>(value: T): T {
+    this.#hash = 7
+    return value
+  }
+
+  #shareText(text: string): string {
+    const { length } = text
+    if (length > longText || length === 0) {
+      this.#hash = length
+      return text
+    }
+    // The beginnings of names are alike, their ends mostly differ.
+    let hash = length
+    for (let at = length - 1; at >= 0 && at >= length - 6; at--) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
+    hash = (Math.imul(hash, 31) + text.charCodeAt(length >> 1)) | 0
+    this.#hash = hash
+    const seen = this.#seen as unknown[]
+    const at = placeOf(hash)
+    const known = seen[at]
+    if (known === text) return known as string
+    seen[at] = text
+    return text
+  }
+
+  #shareObject(value: Record<string, unknown>): unknown {
+    // Constants of ours, of which there is one anyway.
+    if (Object.isFrozen(value)) return this.#opaque(value)
+    const keys = Object.keys(value)
+    this.#shareMembers(value, keys)
+    if (keys.length > manyItems) return value
+    const seen = this.#seen as unknown[]
+    const at = placeOf(this.#hash)
+    const known = seen[at]
+    if (typeof known === 'object' && known !== null && isSame(known as Record<string, unknown>, value, keys))
+      return known
+    seen[at] = value
+    return value
+  }
+
+  #shareMembers(value: Record<string, unknown>, keys: readonly string[]): void {
+    let hash = keys.length
+    for (const key of keys) {
+      const before = value[key]
+      const shared = this.#share(before)
+      if (shared !== before || typeof shared === 'string') value[key] = shared
+      hash = (Math.imul(hash, 31) + this.#hash + key.length) | 0
+    }
+    this.#hash = hash
+  }
+}
+
+function placeOf(hash: number): number {
+  return (hash ^ (hash >>> 10) ^ (hash >>> 20)) & (places - 1)
+}
+
+/** Whose members are shared already: of equal ones there is mostly one copy, so that looking deeper is not worth it. */
+function isSame(a: Record<string, unknown>, b: Record<string, unknown>, keys: readonly string[]): boolean {
+  if (Array.isArray(a) !== Array.isArray(b) || Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
+  const others = Object.keys(a)
+  return others.length === keys.length && keys.every((key, at) => others[at] === key && Object.is(a[key], b[key]))
+}
