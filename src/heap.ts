@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
  * A version of V8 that does not know a flag says so, and goes on.
  */
 export function configureHeap(): void {
-  const flags = ['heap-growing-percent=30', 'memory-reducer-delay-ms=2000', 'gc-memory-reducer-start-delay-ms=2000']
+  const flags = ['heap-growing-percent=300', 'memory-reducer-delay-ms=2000', 'gc-memory-reducer-start-delay-ms=2000']
   for (const flag of flags) setFlagsFromString(`--${flag}`)
 }
 
