@@ -111,7 +111,7 @@ async function measure(routes: number, directory: string): Promise<void> {
   const options = { kubeconfig, namespace, execArgv }
   const proxy = new ClusterProxy(`${benchNamespace}/web-1`)
   const hasAll = (one: ClusterProxy) =>
-    one.names('endpoint').length >= routes && one.names('route').length + one.names('scopedRoute').length > 0
+    one.count('endpoint') >= routes && one.count('route') + one.count('scopedRoute') > 0
   const isServed = () => countServedRoutes(server) === routes
   console.log(`${routes} HTTPRoutes, Services and EndpointSlices`)
 

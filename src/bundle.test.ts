@@ -17,8 +17,8 @@ afterAll(() => rmSync(folder, { recursive: true }))
 /** In a process of its own: V8 keeps what one process has compiled. @returns what the program and `after` print */
 function run(after: string): string[] {
   const module = new URL('bundle.ts', import.meta.url).href
-  const code = `import { runBundle } from '${module}'; import { writeFileSync } from 'node:fs'
-    const script = runBundle(${JSON.stringify(folder)}); ${after}`
+  const code = `import { loadBundle } from '${module}'; import { writeFileSync } from 'node:fs'
+    const { script, run } = loadBundle(${JSON.stringify(folder)}); run(); ${after}`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' })
   expect(stderr).toBe('')
   return stdout.trim().split('\n')

@@ -12,13 +12,20 @@ export const codeCacheFile = 'gatewright.cache'
 /** Of the function that the bundle is the body of. `bundleUrl` stands for `import.meta.url`. */
 const parameters = ['require', 'module', 'exports', 'bundleUrl']
 
+/** The program as V8 has it. */
+export interface Bundle {
+  readonly script: Script
+  /** Does what the arguments of the process say. */
+  run(): void
+}
+
 /**
- * Runs the program. Reading 800 modules and compiling them is most of a start, so that the build puts them into one
+ * Reads the program. Reading 800 modules and compiling them is most of a start, so that the build puts them into one
  * file and keeps the code that V8 makes of it. Node's own compile cache is not used: it is for one user id only.
  * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then.
  * @param folder dist/
  */
-export function runBundle(folder: string): Script {
+export function loadBundle(folder: string): Bundle {
   // Set here, not on the command line, because the code cache is good for the same flags only.
   configureHeap()
   const filename = join(folder, bundleFile)
@@ -29,8 +36,12 @@ export function runBundle(folder: string): Script {
     filename,
     ...(existsSync(cache) && { cachedData: readFileSync(cache) }),
   })
-  const module = { exports: {} }
-  const run = script.runInThisContext() as (...values: readonly unknown[]) => void
-  run(createRequire(filename), module, module.exports, pathToFileURL(filename).href)
-  return script
+  const start = script.runInThisContext() as (...values: readonly unknown[]) => void
+  return {
+    script,
+    run() {
+      const module = { exports: {} }
+      start(createRequire(filename), module, module.exports, pathToFileURL(filename).href)
+    },
+  }
 }

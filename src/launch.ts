@@ -1,4 +1,4 @@
 #!/usr/bin/env -S node --disable-proto=delete
-import { runBundle } from './bundle.ts'
+import { loadBundle } from './bundle.ts'
 
-runBundle(import.meta.dirname)
+loadBundle(import.meta.dirname).run()

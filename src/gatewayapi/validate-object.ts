@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import { findKind, type KindDefinition, type KindName, type KubernetesObject, kinds } from './kinds.ts'
 import { apiVersionOf } from './objects/object-meta.ts'
 import { joinWords, quote } from './objects/schema.ts'
+import { compileQuickParser, type QuickParser, undecided } from './quick-parser.ts'
 
 /** Where in an object: names of fields and positions in lists. */
 export type FieldPath = readonly (string | number)[]
@@ -85,7 +86,25 @@ function validateKind(
   raw: unknown,
   options: ValidateOptions,
 ): Validated {
-  let input = placeNamespace(definition, raw, options.defaultNamespace)
+  const input = placeNamespace(definition, raw, options.defaultNamespace)
+  const object = quickParserOf(definition)(input)
+  if (object === undecided) return askSchema(definition, input, options)
+  return requireNamespace(definition, object as KubernetesObject)
+}
+
+const quickParsers = new Map<KindName, QuickParser>()
+
+function quickParserOf({ kind, schema }: KindDefinition & { kind: KindName }): QuickParser {
+  const known = quickParsers.get(kind)
+  if (known) return known
+  const parser = compileQuickParser(schema)
+  quickParsers.set(kind, parser)
+  return parser
+}
+
+/** Finds out what is wrong, if something is. */
+function askSchema(definition: KindDefinition & { kind: KindName }, raw: unknown, options: ValidateOptions): Validated {
+  let input = raw
   let result = definition.schema.safeParse(input, { error: describeIssue })
   // A field that hides behind another problem may come to light only in a later round.
   for (let round = 0; options.unknownFields === 'drop' && round < 8; round++) {
@@ -95,7 +114,10 @@ function validateKind(
     result = definition.schema.safeParse(input, { error: describeIssue })
   }
   if (!result.success) return { errors: result.error.issues.flatMap(buildErrors) }
-  const object = result.data as KubernetesObject
+  return requireNamespace(definition, result.data as KubernetesObject)
+}
+
+function requireNamespace(definition: KindDefinition, object: KubernetesObject): Validated {
   if (definition.clusterScoped || object.metadata.namespace !== '') return { object }
   const message = 'metadata.namespace: is required: name a namespace'
   return { errors: [{ path: ['metadata', 'namespace'], message }] }
@@ -116,7 +138,11 @@ function placeNamespace(definition: KindDefinition, raw: unknown, defaultNamespa
 function isNormal(value: unknown): boolean {
   if (typeof value === 'string') return value.isWellFormed()
   if (typeof value !== 'object') return true
-  return value !== null && Object.values(value).every(isNormal)
+  if (value === null) return false
+  if (Array.isArray(value)) return value.every(isNormal)
+  // Fields that are inherited are those of no JSON, and would only be looked at as well.
+  for (const name in value) if (!isNormal((value as Record<string, unknown>)[name])) return false
+  return true
 }
 
 /**

@@ -1,4 +1,5 @@
 import { credentials } from '@grpc/grpc-js'
+import protobuf from 'protobufjs/minimal.js'
 import { type Json, renderResource } from '../envoy/proto-json.ts'
 import { typeUrls } from '../xds/resource.ts'
 import { AdsClient, type AdsClientStream, SimulatedProxy } from './ads-client.ts'
@@ -22,7 +23,8 @@ export class ClusterProxy {
   #last: Omit<ClusterProxyOptions, 'nodeId'> | undefined
 
   constructor(nodeId: string) {
-    this.#proxy = new SimulatedProxy({ variant: 'delta', nodeId, children: listChildren, nameOf: () => '' }, [
+    const children = rememberChildren()
+    this.#proxy = new SimulatedProxy({ variant: 'delta', nodeId, children, nameOf: () => '' }, [
       typeUrls.cluster,
       typeUrls.listener,
     ])
@@ -52,6 +54,11 @@ export class ClusterProxy {
     return [...(this.#proxy.held.get(typeUrls[type])?.keys() ?? [])].sort()
   }
 
+  /** How many it has of a type. */
+  count(type: keyof typeof typeUrls): number {
+    return this.#proxy.held.get(typeUrls[type])?.size ?? 0
+  }
+
   /** The bytes of all that it has of a type, as text. */
   text(type: keyof typeof typeUrls): string {
     return [...(this.#proxy.held.get(typeUrls[type])?.values() ?? [])].map(({ value }) => value.toString()).join('\n')
@@ -77,10 +84,36 @@ export class ClusterProxy {
   }
 }
 
+type Children = readonly (readonly [typeUrl: string, name: string])[]
+
+/** Looks into each resource once: whoever measures the server does not want to measure this. */
+function rememberChildren() {
+  const known = new WeakMap<Buffer, Children>()
+  return (typeUrl: string, name: string, bytes: Buffer): Children => {
+    const children = known.get(bytes) ?? listChildren(typeUrl, name, bytes)
+    known.set(bytes, children)
+    return children
+  }
+}
+
+/** DiscoveryType of envoy.config.cluster.v3.Cluster, which is its field 2. */
+const eds = 3
+
+/** Reads this one field: to render thousands of clusters takes as long as to make them. */
+function readClusterType(bytes: Buffer): number {
+  const reader = protobuf.Reader.create(bytes)
+  while (reader.pos < reader.len) {
+    const tag = reader.uint32()
+    if (tag >>> 3 === 2) return reader.int32()
+    reader.skipType(tag & 7)
+  }
+  return 0
+}
+
 /** Clusters have endpoints, and listeners route by tables; where these are divided, all of them are asked for. */
-function listChildren(typeUrl: string, name: string, bytes: Buffer): readonly (readonly [string, string])[] {
+function listChildren(typeUrl: string, name: string, bytes: Buffer): Children {
+  if (typeUrl === typeUrls.cluster) return readClusterType(bytes) === eds ? [[typeUrls.endpoint, name]] : []
   const resource = renderResource({ typeUrl, bytes })
-  if (typeUrl === typeUrls.cluster) return resource['type'] === 'EDS' ? [[typeUrls.endpoint, name]] : []
   const tables = findTexts(resource, 'route_config_name').map((table) => [typeUrls.route, table] as const)
   return hasField(resource, 'scoped_rds') ? [...tables, [typeUrls.scopedRoute, '*']] : tables
 }

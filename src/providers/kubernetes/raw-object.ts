@@ -38,13 +38,45 @@ export function metadataOf(object: unknown): JsonObject {
 }
 
 /**
- * Reads one line of a watch.
+ * Reads one line of a watch. The managed fields of its object are not read: nobody here needs them, and they are
+ * most of many objects.
  * @throws ApiError malformed
  */
 export function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
   try {
-    return asObject(JSON.parse(line.toString('utf8')))
+    return asObject(JSON.parse(emptyManagedFields(line)))
   } catch {
     throw new ApiError('malformed', 'a line of the watch is not JSON')
   }
+}
+
+const listStart = '"managedFields":['
+const [quote, backslash, open, close] = Buffer.from('"\\[]')
+
+/**
+ * The text without what stands in the list of managed fields. The name is that of a field wherever it stands: a text
+ * has no quotes but with a backslash before them.
+ */
+function emptyManagedFields(json: Buffer): string {
+  const at = json.indexOf(listStart)
+  if (at <= 0 || json[at - 1] === backslash) return json.toString('utf8')
+  const start = at + listStart.length
+  const end = findListEnd(json, start)
+  return end < 0 ? json.toString('utf8') : json.toString('utf8', 0, start) + json.toString('utf8', end)
+}
+
+/** @param start behind the bracket that opens the list @returns where the one that closes it is; -1 without one */
+function findListEnd(json: Buffer, start: number): number {
+  let depth = 1
+  let isText = false
+  for (let at = start; at < json.length; at++) {
+    const byte = json[at]
+    if (isText) {
+      if (byte === backslash) at++
+      else if (byte === quote) isText = false
+    } else if (byte === quote) isText = true
+    else if (byte === open) depth++
+    else if (byte === close && --depth === 0) return at
+  }
+  return -1
 }
