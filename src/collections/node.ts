@@ -73,6 +73,8 @@ export abstract class Node {
   #isAwake: boolean
   #isFilled = false
   readonly #dirty: Set<string> = new Set()
+  /** Of a batch in turns: to begin at the front again would be to step over all that has been settled. */
+  #upcoming: SetIterator<string> | undefined = undefined
 
   constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[], values = watchTable(place.name)) {
     this.host = place.host
@@ -129,17 +131,27 @@ export abstract class Node {
     }
     if (this.#dirty.size === 0) return
     if (this.#dirty.size > limit) {
-      const some = new Set<string>()
-      for (const key of this.#dirty)
-        if (some.size < limit) some.add(key)
-        else break
+      const some = this.#takeDirty(limit)
       this.settleKeys(some)
       for (const key of some) this.#dirty.delete(key)
       return
     }
+    this.#upcoming = undefined
     this.settleKeys(this.#dirty)
     this.#dirty.clear()
     this.finishKeys()
+  }
+
+  #takeDirty(limit: number): ReadonlySet<string> {
+    const some = new Set<string>()
+    while (some.size < limit) {
+      this.#upcoming ??= this.#dirty.values()
+      const { done, value } = this.#upcoming.next()
+      if (!done) some.add(value)
+      // What is left over stands before it: the settling of it has failed.
+      else this.#upcoming = undefined
+    }
+    return some
   }
 
   /** The keys to start with when the node is created onto inputs that have entries already. */

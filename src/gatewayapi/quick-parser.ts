@@ -51,6 +51,10 @@ function compileType(schema: Schema): QuickParser | undefined {
     case 'string':
       // One with a format is a check of its own.
       return def.coerce || 'format' in def ? undefined : (value) => (typeof value === 'string' ? value : undecided)
+    case 'number':
+      return 'format' in def && def.format === 'safeint' && !def.coerce
+        ? (value) => (Number.isSafeInteger(value) ? value : undecided)
+        : undefined
     case 'enum':
     case 'literal': {
       const values = schema._zod.values ?? new Set()
