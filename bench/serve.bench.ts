@@ -100,13 +100,7 @@ async function measure(routes: number, directory: string): Promise<void> {
   })
   putCluster(server, routes, namespace)
   const kubeconfig = join(directory, 'kubeconfig')
-  const cluster = `{ name: c, cluster: { server: "${server.url}" } }`
-  const user = '{ name: u, user: { token: of-the-control-plane } }'
-  const context = '{ name: x, context: { cluster: c, user: u } }'
-  await writeFile(
-    kubeconfig,
-    `{ apiVersion: v1, kind: Config, current-context: x, clusters: [${cluster}], users: [${user}], contexts: [${context}] }`,
-  )
+  await writeFile(kubeconfig, server.kubeconfig)
   const execArgv = (process.env['SERVE_EXEC_ARGV'] ?? '').split(' ').filter((text) => text !== '')
   const options = { kubeconfig, namespace, execArgv }
   const proxy = new ClusterProxy(`${benchNamespace}/web-1`)

@@ -64,10 +64,7 @@ const directory = await mkdtemp(join(tmpdir(), 'gatewright-code-cache-'))
 try {
   putObjects(server)
   const kubeconfig = join(directory, 'kubeconfig')
-  const clusters = [{ name: 'c', cluster: { server: server.url } }]
-  const contexts = [{ name: 'x', context: { cluster: 'c', user: 'u' } }]
-  const users = [{ name: 'u', user: {} }]
-  writeFileSync(kubeconfig, JSON.stringify({ 'current-context': 'x', clusters, contexts, users }))
+  writeFileSync(kubeconfig, server.kubeconfig)
   const addresses = ['--xds-address=127.0.0.1:0', '--admin-address=127.0.0.1:0']
   call(
     'serve',
@@ -80,8 +77,8 @@ try {
     'build',
     ...addresses,
   )
-  const statusOf = (kind: string) => JSON.stringify(server.get(kind, 'shop', 'web')?.['status'] ?? '')
-  await until('the status of the route', () => statusOf('HTTPRoute').includes('"Accepted"'))
+  const readStatus = () => JSON.stringify(server.get('HTTPRoute', 'shop', 'web')?.['status'] ?? '')
+  await until('the status of the route', () => readStatus().includes('"Accepted"'))
 } finally {
   await server.close()
   await rm(directory, { recursive: true })

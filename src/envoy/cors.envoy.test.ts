@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { gatewayClassYaml, gatewayYaml, httpRouteYaml, loopbackBackendYaml } from '../testing/builders.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { type StaticAnswer, StaticEnvoy } from '../testing/static-envoy.ts'
 
@@ -25,13 +25,7 @@ beforeAll(async () => {
   for (const service of ['one', 'two']) {
     const backend = await startEchoBackend({ service })
     backends.push(backend)
-    manifests.push(`
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: ${service}}
-spec: {endpoints: [{ip: {address: 127.0.0.1, port: ${backend.port}}}]}
----
-`)
+    manifests.push(loopbackBackendYaml(service, [backend.port]))
   }
   manifests.push(
     httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules:\n${rules.map((r) => `  - ${r}`).join('\n')}`),

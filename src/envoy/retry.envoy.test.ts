@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { constants, createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Server as TcpServer } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { gatewayClassYaml, gatewayYaml, httpRouteYaml, loopbackBackendYaml } from '../testing/builders.ts'
 import { StaticEnvoy } from '../testing/static-envoy.ts'
 
 /*
@@ -63,13 +63,6 @@ async function findClosedPort(): Promise<number> {
   return port
 }
 
-const backendYaml = (name: string, ports: readonly number[], more = '') => `
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: ${name}}
-spec: {endpoints: [${ports.map((port) => `{ip: {address: 127.0.0.1, port: ${port}}}`).join(', ')}]${more}}
----
-`
 const rules: string[] = []
 const addRule = (path: string, fields: string, backend = 'flaky'): string => {
   const ref = `{group: gateway.envoyproxy.io, kind: Backend, name: ${backend}}`
@@ -85,10 +78,10 @@ beforeAll(async () => {
     [
       gatewayClassYaml,
       gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]'),
-      backendYaml('flaky', [open]),
-      backendYaml('half', [closed, open]),
-      backendYaml('closed', [closed]),
-      backendYaml('refusing', [refused], ', appProtocols: [gateway.envoyproxy.io/h2c]'),
+      loopbackBackendYaml('flaky', [open]),
+      loopbackBackendYaml('half', [closed, open]),
+      loopbackBackendYaml('closed', [closed]),
+      loopbackBackendYaml('refusing', [refused], ', appProtocols: [gateway.envoyproxy.io/h2c]'),
       httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules:\n${rules.map((r) => `  - ${r}`).join('\n')}`),
     ].join(''),
   )

@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { gatewayClassYaml, gatewayYaml, grpcRouteYaml, httpRouteYaml } from '../testing/builders.ts'
+import {
+  gatewayClassYaml,
+  gatewayYaml,
+  grpcRouteYaml,
+  httpRouteYaml,
+  loopbackBackendYaml,
+} from '../testing/builders.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { type GRPCBackend, GRPCClient, startGRPCBackend } from '../testing/grpc-backend.ts'
 import { type StaticAnswer, StaticEnvoy } from '../testing/static-envoy.ts'
@@ -11,13 +17,6 @@ const endpoints: EchoBackend[] = []
 const grpcEndpoints: GRPCBackend[] = []
 let envoy: StaticEnvoy
 
-const backendYaml = (name: string, ports: readonly number[]) => `
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: ${name}}
-spec: {endpoints: [${ports.map((port) => `{ip: {address: 127.0.0.1, port: ${port}}}`).join(', ')}]}
----
-`
 const ref = (name: string, more = '') =>
   `{group: gateway.envoyproxy.io, kind: Backend, name: ${name}${more && `, ${more}`}}`
 const rules: string[] = []
@@ -36,9 +35,9 @@ beforeAll(async () => {
     [
       gatewayClassYaml,
       gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]'),
-      backendYaml('a', ports.slice(0, 3)),
-      backendYaml('b', ports.slice(3)),
-      backendYaml(
+      loopbackBackendYaml('a', ports.slice(0, 3)),
+      loopbackBackendYaml('b', ports.slice(3)),
+      loopbackBackendYaml(
         'g',
         grpcEndpoints.map((e) => e.port),
       ),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { gatewayClassYaml, gatewayYaml, httpRouteYaml, loopbackBackendYaml } from '../testing/builders.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { buildStaticBootstrap } from '../testing/static-bootstrap.ts'
 import { StaticEnvoy, translateManifests } from '../testing/static-envoy.ts'
@@ -23,13 +23,6 @@ afterAll(async () => {
   await collector?.close()
 })
 
-const backendYaml = (name: string, port: number) => `
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: ${name}}
-spec: {endpoints: [{ip: {address: 127.0.0.1, port: ${port}}}]}
----
-`
 const reference = (name: string) => `{group: gateway.envoyproxy.io, kind: Backend, name: ${name}}`
 
 /** As much of a bootstrap as is changed here. */
@@ -74,7 +67,7 @@ spec:
 `
   const route = httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules: [{backendRefs: [${reference('web')}]}]`)
   const gateway = gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]')
-  const backends = backendYaml('web', echo.port) + backendYaml('collector', collector.port)
+  const backends = loopbackBackendYaml('web', [echo.port]) + loopbackBackendYaml('collector', [collector.port])
   const resources = translateManifests([gatewayClassYaml, gateway, backends, route, policy].join(''))
   const bootstrap = buildStaticBootstrap(resources) as unknown as Bootstrap
   const manager = bootstrap.static_resources.listeners[0]?.filter_chains[0]?.filters[0]?.typed_config

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { gatewayClassYaml, gatewayYaml, httpRouteYaml } from '../testing/builders.ts'
+import { gatewayClassYaml, gatewayYaml, httpRouteYaml, loopbackBackendYaml } from '../testing/builders.ts'
 import { issueCertificate } from '../testing/certificates.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
 import { GRPCClient } from '../testing/grpc-backend.ts'
@@ -19,13 +19,6 @@ afterAll(async () => {
   await echo?.close()
 })
 
-const backendYaml = (name: string, port: number) => `
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: ${name}}
-spec: {endpoints: [{ip: {address: 127.0.0.1, port: ${port}}}]}
----
-`
 const provider = 'backendRef: {group: gateway.envoyproxy.io, kind: Backend, name: collector}'
 const backendRefs = 'backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: web}]'
 const route = httpRouteYaml('r', `  parentRefs: [{name: web}]\n  rules: [{${backendRefs}}]`)
@@ -52,7 +45,7 @@ async function withTracing(
 ): Promise<void> {
   const collector = await startTraceCollector()
   const gateway = gatewayYaml('web', listener)
-  const backends = backendYaml('web', echo.port) + backendYaml('collector', collector.port)
+  const backends = loopbackBackendYaml('web', [echo.port]) + loopbackBackendYaml('collector', [collector.port])
   const envoy = await StaticEnvoy.start(
     [gatewayClassYaml, gateway, backends, routes, policyYaml(tracing, headers)].join(''),
   )
@@ -214,8 +207,8 @@ spec:
       [
         gatewayClassYaml,
         gatewayYaml('web', '[{name: http, protocol: HTTP, port: 80}]'),
-        backendYaml('web', echo.port),
-        backendYaml('collector', collector.port),
+        loopbackBackendYaml('web', [echo.port]),
+        loopbackBackendYaml('collector', [collector.port]),
         trustYaml,
         route,
         policyYaml('', ', headers: [{name: X-Token, value: secret}]'),
@@ -247,8 +240,8 @@ ${leading('grpc.test')}
 `
     const fixture = await ServingFixture.start(
       gatewayYaml('web', '[{name: http, protocol: HTTP, port: 8080}]') +
-        backendYaml('web', echo.port) +
-        backendYaml('collector', collector.port) +
+        loopbackBackendYaml('web', [echo.port]) +
+        loopbackBackendYaml('collector', [collector.port]) +
         httpRouteYaml('r', leading('a.test')) +
         grpcRoute +
         policyYaml(', spanName: named, attributes: [{name: a, sourceType: Literal, literalValue: b}]'),

@@ -13,7 +13,7 @@ export const undecided = Symbol('undecided')
 export type QuickParser = (value: unknown) => unknown
 
 /**
- * Makes closures of a schema that do with a right value what zod does with it, in a quarter of the time: zod keeps
+ * Makes closures of a schema that do with a right value what zod does with it, in about half of the time: zod keeps
  * books for its messages about every field, also of those that are absent. Zod itself is asked about the few types
  * that are not known here. Its own compiler (`z.compile`) makes code of text, which a hardened process refuses.
  */

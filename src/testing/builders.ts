@@ -282,6 +282,20 @@ spec: {ports: ${ports}}
 `
 }
 
+/**
+ * A Backend with these ports of 127.0.0.1.
+ * @param more fields of its spec, in flow YAML after a comma
+ */
+export function loopbackBackendYaml(name: string, ports: readonly number[], more = ''): string {
+  return `
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {${metadata(name)}}
+spec: {endpoints: [${ports.map((port) => `{ip: {address: 127.0.0.1, port: ${port}}}`).join(', ')}]${more}}
+---
+`
+}
+
 /** @param labels flow YAML */
 export function namespaceYaml(name: string, labels = '{}'): string {
   return `

@@ -117,15 +117,9 @@ export class ClusterBed {
 
   /** A control plane that is started, not necessarily synced. */
   async startReplica(name = 'gatewright-0', more: Partial<ClusterOptions> = {}): Promise<Replica> {
-    const { url } = this.server
     const kubeconfig = join(this.#directory, 'kubeconfig')
     const replicaToken = join(this.#directory, `${name}.token`)
-    const cluster = `{ name: c, cluster: { server: "${url}" } }`
-    const users = '[{ name: u, user: { token: of-the-control-plane } }]'
-    await writeFile(
-      kubeconfig,
-      `{ apiVersion: v1, kind: Config, current-context: x, clusters: [${cluster}], users: ${users}, contexts: [{ name: x, context: { cluster: c, user: u } }] }`,
-    )
+    await writeFile(kubeconfig, this.server.kubeconfig)
     await writeFile(replicaToken, this.issuer.issue({ namespace, serviceAccount: 'gatewright', pod: name }))
     const { help: _help, logLevel: _level, logFormat: _format, ...flags } = serveOptions
     const defaults = Object.fromEntries(Object.entries(flags).map(([key, option]) => [key, option.parse([])]))

@@ -47,6 +47,18 @@ export class FakeApiServer extends FakeApi {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
 
+  /** Text of a kubeconfig file that leads to it. */
+  get kubeconfig(): string {
+    return JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      'current-context': 'x',
+      clusters: [{ name: 'c', cluster: { server: this.url } }],
+      users: [{ name: 'u', user: { token: 'of-the-control-plane' } }],
+      contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
+    })
+  }
+
   /** Open connections, idle ones too. */
   get connections(): number {
     return this.#sockets.size
