@@ -21,7 +21,7 @@ export class SharedParts {
    */
   shareWithin<T extends object>(value: T): T {
     this.#seen ??= new Array(places).fill(undefined)
-    this.#shareMembers(value as Record<string, unknown>, Object.keys(value))
+    this.#shareMembers(value as Record<string, unknown>)
     return value
   }
 
@@ -33,7 +33,8 @@ export class SharedParts {
         this.#hash = value | 0
         return value
       case 'object':
-        return value === null ? this.#opaque(value) : this.#shareObject(value as Record<string, unknown>)
+        if (value === null) return this.#opaque(value)
+        return Array.isArray(value) ? this.#shareList(value) : this.#shareObject(value as Record<string, unknown>)
       default:
         return this.#opaque(value)
     }
@@ -67,27 +68,47 @@ export class SharedParts {
   #shareObject(value: Record<string, unknown>): unknown {
     // Constants of ours, of which there is one anyway.
     if (Object.isFrozen(value)) return this.#opaque(value)
-    const keys = Object.keys(value)
-    this.#shareMembers(value, keys)
-    if (keys.length > manyItems) return value
-    const seen = this.#seen as unknown[]
-    const at = placeOf(this.#hash)
-    const known = seen[at]
-    if (typeof known === 'object' && known !== null && isSame(known as Record<string, unknown>, value, keys))
-      return known
-    seen[at] = value
-    return value
+    return this.#shareMembers(value) > manyItems ? value : this.#remember(value)
   }
 
-  #shareMembers(value: Record<string, unknown>, keys: readonly string[]): void {
-    let hash = keys.length
-    for (const key of keys) {
+  #shareList(list: unknown[]): unknown {
+    if (Object.isFrozen(list)) return this.#opaque(list)
+    const { length } = list
+    let hash = ~length
+    for (let at = 0; at < length; at++) {
+      const before = list[at]
+      const shared = this.#share(before)
+      if (shared !== before || typeof shared === 'string') list[at] = shared
+      hash = (Math.imul(hash, 31) + this.#hash) | 0
+    }
+    this.#hash = hash
+    return length > manyItems ? list : this.#remember(list)
+  }
+
+  /** @returns how many there are */
+  #shareMembers(value: Record<string, unknown>): number {
+    let hash = 0
+    let count = 0
+    // Plain values inherit nothing that would be met here.
+    for (const key in value) {
       const before = value[key]
       const shared = this.#share(before)
       if (shared !== before || typeof shared === 'string') value[key] = shared
       hash = (Math.imul(hash, 31) + this.#hash + key.length) | 0
+      count++
     }
-    this.#hash = hash
+    this.#hash = (hash + count) | 0
+    return count
+  }
+
+  /** @returns an equal one that was seen before, if it is remembered */
+  #remember(value: object): object {
+    const seen = this.#seen as unknown[]
+    const at = placeOf(this.#hash)
+    const known = seen[at]
+    if (typeof known === 'object' && known !== null && isSame(known, value)) return known
+    seen[at] = value
+    return value
   }
 }
 
@@ -96,8 +117,17 @@ function placeOf(hash: number): number {
 }
 
 /** Whose members are shared already: of equal ones there is mostly one copy, so that looking deeper is not worth it. */
-function isSame(a: Record<string, unknown>, b: Record<string, unknown>, keys: readonly string[]): boolean {
-  if (Array.isArray(a) !== Array.isArray(b) || Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
-  const others = Object.keys(a)
-  return others.length === keys.length && keys.every((key, at) => others[at] === key && Object.is(a[key], b[key]))
+function isSame(a: object, b: object): boolean {
+  if (Array.isArray(a) || Array.isArray(b))
+    return (
+      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, at) => Object.is(item, b[at]))
+    )
+  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
+  const [keys, others] = [Object.keys(a), Object.keys(b)]
+  if (keys.length !== others.length) return false
+  return keys.every((key, at) => others[at] === key && Object.is(fieldOf(a, key), fieldOf(b, key)))
+}
+
+function fieldOf(object: object, key: string): unknown {
+  return (object as Readonly<Record<string, unknown>>)[key]
 }

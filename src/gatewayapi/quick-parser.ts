@@ -120,8 +120,8 @@ function compileArray({ element, checks = [] }: z.core.$ZodArrayDef): QuickParse
     if (!Array.isArray(value) || value.length > max) return undecided
     // Of just this length: one that grows keeps room for 16 more.
     const results = new Array<unknown>(value.length)
-    for (const [index, item] of value.entries()) {
-      const result = parse(item)
+    for (let index = 0; index < value.length; index++) {
+      const result = parse(value[index])
       if (result === undecided) return undecided
       results[index] = result
     }

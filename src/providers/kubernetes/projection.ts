@@ -107,7 +107,8 @@ export function projectLabels(kind: KindName, labels: unknown): unknown {
 /** The fields of an object that are named and there; what is no object as it is. */
 function pick(value: unknown, names: readonly string[]): unknown {
   if (!isObject(value)) return value
-  const picked: Record<string, unknown> = Object.create(null)
+  // Names that come from a user are those of labels, none of which begins with an underscore: "__proto__" is none.
+  const picked: Record<string, unknown> = {}
   for (const name of names) if (value[name] !== undefined && Object.hasOwn(value, name)) picked[name] = value[name]
   return picked
 }
