@@ -307,8 +307,8 @@ describe.concurrent('The right to', () => {
     ['ServiceAccount', 'serviceaccounts', ['infrastructure', ...nobody]],
     ['ConfigMap', 'configmaps', ['programmed', 'infrastructure']],
     ['Deployment', 'deployments', ['programmed', 'infrastructure']],
-    ['HorizontalPodAutoscaler', 'horizontalpodautoscalers', ['programmed']],
-    ['PodDisruptionBudget', 'poddisruptionbudgets', ['programmed']],
+    ['HorizontalPodAutoscaler', 'horizontalpodautoscalers', []],
+    ['PodDisruptionBudget', 'poddisruptionbudgets', []],
   ]
   const cases: Case[] = [
     ...makes.flatMap(([kind, plural, lost]) =>

@@ -44,6 +44,8 @@ export const gatewayConditions = {
   AddressesAssigned: { True: ['AddressesAssigned'], False: ['PartiallyAssigned', 'NotAssigned'] },
   /** Present only while clients with no or bad certificates are let in. */
   InsecureFrontendValidationMode: { True: ['ConfigurationChanged'] },
+  /** Ours. Present only while something cannot be made that traffic does not need: an autoscaler, a disruption budget. */
+  'gatewright.dev/InfrastructureComplete': { False: ['NotApplied'] },
 } as const satisfies ConditionTable
 
 /** Of ListenerSet.status.conditions; those of its listeners are as in a Gateway. */

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { Problem } from '../graph/problem.ts'
 import {
   findCondition,
   GraphFixture,
@@ -190,6 +191,20 @@ describe('AddressesAssigned', () => {
       'AddressNotUsable',
     )
   })
+})
+
+test('What is missing beside the traffic has a condition of its own, which is there only then', () => {
+  const type = 'gatewright.dev/InfrastructureComplete'
+  const missing = { on: type, reason: 'NotApplied', message: 'there is no right to make it' }
+  const told = (problems: readonly Problem[]) =>
+    new GraphFixture(edge(web))
+      .bind('shop/edge', { problems })
+      .program('shop/edge', 80, 'programmed')
+      .gatewayStatus('shop/edge')
+      .conditions.map((condition) => `${condition.type}=${condition.status} ${condition.reason}`)
+  const rest = ['Accepted=True Accepted', 'Programmed=True Programmed', 'ResolvedRefs=True ResolvedRefs']
+  expect(told([])).toEqual(rest)
+  expect(told([missing])).toEqual([...rest, `${type}=False NotApplied`])
 })
 
 describe('routability of an address', () => {

@@ -40,6 +40,12 @@ const gatewayRules: readonly ConditionRule[] = [
     rank: ['ConfigurationChanged'],
     optional: true,
   },
+  {
+    type: 'gatewright.dev/InfrastructureComplete',
+    success: { status: 'True', reason: 'Applied', message: '' },
+    rank: ['NotApplied'],
+    optional: true,
+  },
 ]
 
 /** Left out before anybody has seen to the addresses (GEP-5093). */

@@ -313,6 +313,23 @@ describe('objects of others', () => {
     expect(bed.problems.get(testFleet.key)).toEqual([])
   })
 
+  test.each([
+    ['HorizontalPodAutoscaler', 'autoscaling/v2'],
+    ['PodDisruptionBudget', 'policy/v1'],
+  ])('without its %s a Gateway is programmed, and says what is missing', async (kind, apiVersion) => {
+    bed.api.put({ apiVersion, kind, metadata: { namespace: 'shop', name: 'edge-gatewright' } })
+    await bed.start()
+    await bed.setFleet({ parameters: { minReplicas: 2, maxReplicas: 5 } })
+    for (const made of four) expect(bed.kinds()).toContain(made)
+    expect(bed.problems.get(testFleet.key)).toEqual([
+      {
+        on: 'gatewright.dev/InfrastructureComplete',
+        reason: 'NotApplied',
+        message: `${kind} "shop/edge-gatewright" exists already and belongs to somebody else: delete it, or rename the Gateway`,
+      },
+    ])
+  })
+
   test('two Gateways that come to one name: the first has it, the second says so', async () => {
     await bed.start()
     const first = { key: 'shop/a-b' as NamespacedName, className: 'c', uid: 'uid-1' }

@@ -130,12 +130,17 @@ async function settleAll<T>(promises: readonly Promise<T>[]): Promise<readonly T
   return Promise.all(promises)
 }
 
-/** Without a Service for one address, others may still do; without anything else the Gateway is not whole. */
+/** What keeps proxies available, and no request needs. */
+const besideTraffic: readonly InfrastructureKind[] = ['HorizontalPodAutoscaler', 'PodDisruptionBudget']
+
+/** Without a Service for one address, others may still do; without anything else for traffic the Gateway is not whole. */
 function describeRefusal(
   { kind, metadata }: Manifest,
   message: string,
   [, ...further]: readonly ServicePlan[],
 ): InfrastructureProblem {
+  if (besideTraffic.includes(kind))
+    return { on: 'gatewright.dev/InfrastructureComplete', reason: 'NotApplied', message }
   const plan = kind === 'Service' ? further.find(({ name }) => name === metadata.name) : undefined
   if (!plan) return { on: 'Programmed', reason: 'Invalid', message }
   const path = plan.request ? { path: requestPath(plan.request) } : {}
