@@ -4,6 +4,7 @@ import { packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import { namespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayClassYaml, gatewayYaml, httpRouteYaml, loopbackBackendYaml } from '../testing/builders.ts'
 import { type EchoBackend, startEchoBackend } from '../testing/echo-backend.ts'
+import { startPassingApplication } from '../testing/passing-application.ts'
 import { buildStaticBootstrap } from '../testing/static-bootstrap.ts'
 import { StaticEnvoy, translateManifests } from '../testing/static-envoy.ts'
 import { startTraceCollector, type TraceCollector } from '../testing/trace-collector.ts'
@@ -265,7 +266,10 @@ describe('which traces are kept where callers do not decide', () => {
     parentBasedSampling: {mode: Disabled}`
   const requests = 200
 
-  /** Sends requests through two proxies. @returns how many traces each, one or none of them keeps */
+  /**
+   * Sends requests through a proxy, an application that passes on as much as OpenTelemetry does, and another proxy.
+   * @returns how many traces both proxies keep, one or none of them
+   */
   async function keepOnBoth(change: (manager: Manager) => void) {
     const kept = { both: 0, one: 0, none: 0 }
     const useSecond = (manager: Manager) => {
@@ -273,33 +277,48 @@ describe('which traces are kept where callers do not decide', () => {
       manager.early_header_mutation_extensions = setEarly({ 'x-first': '%REQ(TRACEPARENT)%' })
     }
     await withManager(half, useSecond, async (second) => {
-      const backendPort = Number(second.address(80).split(':')[1])
+      const application = await startPassingApplication(`http://${second.address(80)}`)
       const useBoth = async (first: StaticEnvoy) => {
-        for (let request = 0; request < requests; request++) {
-          const { headers } = (await first.send(80, '/')).echo
-          const contexts = [headers['X-First']?.[0], headers['Traceparent']?.[0]]
+        const answers = await Promise.all(Array.from({ length: requests }, () => first.send(80, '/')))
+        for (const { echo: seen } of answers) {
+          const contexts = [seen.headers['X-First']?.[0], seen.headers['Traceparent']?.[0]]
           for (const context of contexts) expect(context).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
           const count = contexts.filter((context) => context?.endsWith('1')).length
           kept[count === 2 ? 'both' : count === 1 ? 'one' : 'none']++
         }
       }
-      await withManager(half, change, useBoth, { backendPort })
+      try {
+        await withManager(half, change, useBoth, { backendPort: application.port })
+      } finally {
+        application.close()
+      }
     })
     return kept
   }
 
+  const requestId = { select_expr: { operand: { ident_expr: { name: 'request' } }, field: 'id' } }
+  const byRequest = call('_<_', requestId, text('8'))
+  const byContext = call('_<_', call('_[_]', headersOfRequest, text('traceparent')), text('00-8'))
+
   it('is the same for two proxies that go by the trace id', async () => {
     const kept = await keepOnBoth(() => undefined)
     expect(kept.one).toBe(0)
-    // Seven standard deviations of half of them.
+    // Seven standard deviations from half of them.
     expect(kept.both).toBeGreaterThan(50)
     expect(kept.none).toBeGreaterThan(50)
   })
 
-  it('is another for each by the best expression there is: half of all traces have a gap', async () => {
-    const byTrace = call('_<_', call('_[_]', headersOfRequest, text('traceparent')), text('00-8'))
-    const id = { select_expr: { operand: { ident_expr: { name: 'request' } }, field: 'id' } }
-    const kept = await keepOnBoth(decideBy(call('_?_:_', hasContext, byTrace, call('_<_', id, text('8')))))
+  it.each<[what: string, change: (manager: Manager) => void]>([
+    ['the context of a caller, and else the request id', decideBy(call('_?_:_', hasContext, byContext, byRequest))],
+    [
+      'request ids, although they are left as they are',
+      (manager) => {
+        decideBy(byRequest)(manager)
+        Object.assign(manager, { preserve_external_request_id: true })
+      },
+    ],
+  ])('is another for each of two that go by %s: half of all traces have a gap', async (_what, change) => {
+    const kept = await keepOnBoth(change)
     expect(kept.one).toBeGreaterThan(50)
     expect(kept.both).toBeLessThan(100)
   })

@@ -135,6 +135,8 @@ const endpoint = 'endpoint default/edge telemetry-collector'
 const attribute = (index: number, value = '') =>
   `{name: attribute.${index}, sourceType: Literal, literalValue: "${value || index}"}`
 const attributes = (...list: readonly string[]) => `attributes: [${list.join(', ')}]`
+/** As long as attributes mostly are. */
+const twenty = Array.from({ length: 20 }, (_, index) => attribute(index, 'a value of some length'))
 const quarter = 'samplingRate: {numerator: 1, denominator: 4}'
 const ignoring = 'parentBasedSampling: {mode: Disabled}'
 
@@ -149,6 +151,12 @@ describe('no listener changes, and nothing of other Gateways, with an edit of', 
     ],
     ['an attribute', { tracing: attributes(attribute(1)) }, { tracing: attributes(attribute(1, 'other')) }, tables],
     ['the first attribute', {}, { tracing: attributes(attribute(1)) }, tables],
+    [
+      'an attribute among twenty',
+      { tracing: attributes(...twenty) },
+      { tracing: attributes(...twenty.slice(1)) },
+      tables,
+    ],
     ['the span name', { tracing: 'spanName: one' }, { tracing: 'spanName: other' }, tables],
     ['the span name where callers are ignored', { tracing: ignoring }, { tracing: `${ignoring}, spanName: x` }, tables],
     ['the headers of exports', {}, { headers: '{name: X-Token, value: secret}' }, [cluster]],
