@@ -103,6 +103,7 @@ bench: deps build ## Print what edits cost, also through Envoy, and what serve, 
 	node --expose-gc bench/xds.bench.ts || status=1; \
 	node bench/envoy.bench.ts || status=1; \
 	node bench/rules.bench.ts || status=1; \
+	node bench/tracing.bench.ts || status=1; \
 	exit $$status
 
 .PHONY: e2e-up

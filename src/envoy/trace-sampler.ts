@@ -1,3 +1,4 @@
+import type { Fraction } from '../gatewayapi/objects/http-filter.ts'
 import { envoy, type google } from '../gen/envoy.js'
 import { packAny } from './any.ts'
 
@@ -7,6 +8,13 @@ type VirtualHost = envoy.config.route.v3.VirtualHost
 const { CELSamplerConfig, ParentBasedSamplerConfig, TraceIdRatioBasedSamplerConfig } =
   envoy.extensions.tracers.opentelemetry.samplers.v3
 const { DenominatorType } = envoy.type.v3.FractionalPercent
+
+const million = 1_000_000
+
+/** What {@link buildTraceSampler} asks for. */
+export function countPerMillion({ numerator, denominator }: Fraction): number {
+  return Math.round((numerator / denominator) * million)
+}
 
 /** Decides by the trace, whoever began it, so that all proxies on its way that do so decide alike. */
 export function buildTraceSampler(perMillion: number): Extension {
@@ -53,20 +61,21 @@ function buildComparison(): Expr {
 }
 
 /** What {@link requestSampler} looks up. */
-export function buildSamplingMetadata(perMillion: number): VirtualHost {
-  const fields = { [thresholdKey]: { stringValue: buildThreshold(perMillion) } }
+export function buildSamplingMetadata(rate: Fraction): VirtualHost {
+  const fields = { [thresholdKey]: { stringValue: buildThreshold(rate) } }
   return { metadata: { filterMetadata: { [metadataKey]: { fields } } } }
 }
 
-const million = 1_000_000
+/** Those of a UUID before its version; a rate is a fraction of numbers of 31. */
+const thresholdBits = 48
 
 /**
- * What so many of a million request ids are before. They are random UUIDs; whoever is believed may bring another, and
+ * What the ids of this share of requests are before. They are random UUIDs; whoever is believed may bring another, and
  * if all are kept, it is, too.
  */
-export function buildThreshold(perMillion: number): string {
-  if (perMillion >= million) return '~'
-  return Math.round((perMillion / million) * 2 ** 32)
-    .toString(16)
-    .padStart(8, '0')
+export function buildThreshold({ numerator, denominator }: Fraction): string {
+  if (numerator >= denominator) return '~'
+  const below = (BigInt(numerator) << BigInt(thresholdBits)) / BigInt(denominator)
+  const digits = below.toString(16).padStart(thresholdBits / 4, '0')
+  return `${digits.slice(0, 8)}-${digits.slice(8)}`
 }

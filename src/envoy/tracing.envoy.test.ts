@@ -134,18 +134,32 @@ describe('a policy that says everything', () => {
 describe('attributes that are too long for every Route', () => {
   it('stand beside what is in the Route', async () => {
     const many = Array.from(
-      { length: 80 },
+      { length: 160 },
       (_, index) => `{name: a${index}, sourceType: Literal, literalValue: "${index}"}`,
     )
     await withTracing(`, spanName: named, attributes: [${many.join(', ')}]`, '', async (envoy, collector) => {
       await envoy.send(80, '/')
       await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
-      expect(collector.spans[0]).toMatchObject({ name: 'named', attributes: { a0: '0', a79: '79' } })
+      expect(collector.spans[0]).toMatchObject({ name: 'named', attributes: { a0: '0', a159: '159' } })
+    })
+  })
+
+  it('arrive with every span, as many as a policy may have', async () => {
+    const value = 'x'.repeat(1000)
+    const many = Array.from(
+      { length: 512 },
+      (_, index) => `{name: a${String(index).padStart(23, '0')}, sourceType: Literal, literalValue: ${value}}`,
+    )
+    await withTracing(`, attributes: [${many.join(', ')}]`, '', async (envoy, collector) => {
+      for (let request = 0; request < 20; request++) await envoy.send(80, '/')
+      await vi.waitFor(() => expect(collector.spans).toHaveLength(20), patience)
+      for (const { attributes } of collector.spans) expect(attributes[`a${'511'.padStart(23, '0')}`]).toBe(value)
     })
   })
 })
 
 describe('requests of every kind', () => {
+  const listener = '[{name: http, protocol: HTTP, port: 80, hostname: "*.test"}]'
   const routes = httpRouteYaml(
     'r',
     `  parentRefs: [{name: web}]
@@ -180,7 +194,20 @@ describe('requests of every kind', () => {
           ['404', 'ingress', parent],
         ])
       },
-      { routes, listener: '[{name: http, protocol: HTTP, port: 80, hostname: "*.test"}]' },
+      { routes, listener },
+    )
+  })
+
+  it('are traced to hosts of no listener, too, where callers do not decide', async () => {
+    await withTracing(
+      ', parentBasedSampling: {mode: Disabled}',
+      '',
+      async (envoy, collector) => {
+        expect((await envoy.send(80, '/', { host: 'unknown.example' })).status).toBe(404)
+        await vi.waitFor(() => expect(collector.spans).toHaveLength(1), patience)
+        expect(collector.spans[0]?.attributes).toMatchObject({ 'http.status_code': '404' })
+      },
+      { routes, listener },
     )
   })
 })

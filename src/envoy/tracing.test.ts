@@ -135,6 +135,8 @@ const endpoint = 'endpoint default/edge telemetry-collector'
 const attribute = (index: number, value = '') =>
   `{name: attribute.${index}, sourceType: Literal, literalValue: "${value || index}"}`
 const attributes = (...list: readonly string[]) => `attributes: [${list.join(', ')}]`
+/** As long as attributes mostly are. */
+const twenty = Array.from({ length: 20 }, (_, index) => attribute(index, 'a value of some length'))
 const quarter = 'samplingRate: {numerator: 1, denominator: 4}'
 const ignoring = 'parentBasedSampling: {mode: Disabled}'
 
@@ -144,11 +146,17 @@ describe('no listener changes, and nothing of other Gateways, with an edit of', 
     [
       'the sampling rate, however fine it is',
       { tracing: quarter },
-      { tracing: 'samplingRate: {numerator: 1, denominator: 300000}' },
+      { tracing: 'samplingRate: {numerator: 1, denominator: 300000000}' },
       tables,
     ],
     ['an attribute', { tracing: attributes(attribute(1)) }, { tracing: attributes(attribute(1, 'other')) }, tables],
     ['the first attribute', {}, { tracing: attributes(attribute(1)) }, tables],
+    [
+      'an attribute among twenty',
+      { tracing: attributes(...twenty) },
+      { tracing: attributes(...twenty.slice(1)) },
+      tables,
+    ],
     ['the span name', { tracing: 'spanName: one' }, { tracing: 'spanName: other' }, tables],
     ['the span name where callers are ignored', { tracing: ignoring }, { tracing: `${ignoring}, spanName: x` }, tables],
     ['the headers of exports', {}, { headers: '{name: X-Token, value: secret}' }, [cluster]],
@@ -239,8 +247,8 @@ describe('listeners change, and nothing of other Gateways, with', () => {
     ],
     [
       'attributes that are too long for every Route',
-      { tracing: attributes(...Array.from({ length: 60 }, (_, index) => attribute(index))) },
-      { tracing: attributes(...Array.from({ length: 61 }, (_, index) => attribute(index))) },
+      { tracing: attributes(...Array.from({ length: 90 }, (_, index) => attribute(index))) },
+      { tracing: attributes(...Array.from({ length: 91 }, (_, index) => attribute(index))) },
       listeners,
     ],
   ])('%s', (_what, before, after, changed) => {
@@ -283,20 +291,22 @@ describe('an edit costs itself', () => {
 
 describe('the threshold of request ids', () => {
   it.each([
-    [0, '00000000'],
-    [1, '000010c7'],
-    [250_000, '40000000'],
-    [333_333, '55554fbe'],
-    [500_000, '80000000'],
-    [999_999, 'ffffef39'],
-    [1_000_000, '~'],
-  ])('of %i in a million is %s', (perMillion, threshold) => {
-    expect(buildThreshold(perMillion)).toBe(threshold)
+    [0, 1, '00000000-0000'],
+    [1, 1_000_000, '000010c6-f7a0'],
+    [1, 5_000_000, '0000035a-fe53'],
+    [1, 2 ** 31 - 1, '00000002-0000'],
+    [1, 4, '40000000-0000'],
+    [1, 3, '55555555-5555'],
+    [1, 2, '80000000-0000'],
+    [2 ** 31 - 2, 2 ** 31 - 1, 'fffffffd-ffff'],
+    [7, 7, '~'],
+  ])('of %i in %i is %s', (numerator, denominator, threshold) => {
+    expect(buildThreshold({ numerator, denominator })).toBe(threshold)
   })
 
   it('keeps none, some and all', () => {
-    const ids = ['00000000-0000-4000-8000-000000000000', '3fffffff-0000-4000-8000-000000000000', 'req-1']
-    const kept = (perMillion: number) => ids.filter((id) => id < buildThreshold(perMillion)).length
-    expect([0, 250_000, 1_000_000].map(kept)).toEqual([0, 2, 3])
+    const ids = ['00000000-0000-4000-8000-000000000000', '3fffffff-ffff-4000-8000-000000000000', 'req-1']
+    const kept = (numerator: number) => ids.filter((id) => id < buildThreshold({ numerator, denominator: 4 })).length
+    expect([0, 1, 4].map(kept)).toEqual([0, 2, 3])
   })
 })

@@ -3,7 +3,7 @@ import { envoy } from '../gen/envoy.js'
 import type { KnownAttribute, TracingNode } from '../graph/x-telemetry-policy.ts'
 import { packAny } from './any.ts'
 import { collectorClusterName } from './names.ts'
-import { buildSamplingMetadata, buildTraceSampler, requestSampler } from './trace-sampler.ts'
+import { buildSamplingMetadata, buildTraceSampler, countPerMillion, requestSampler } from './trace-sampler.ts'
 
 type ManagerTracing = envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager.Tracing
 type CustomTag = envoy.type.tracing.v3.CustomTag
@@ -28,10 +28,11 @@ const commands: Readonly<Record<KnownAttribute, string>> = {
 }
 
 /**
- * In bytes: about ten of them. They stand in every Route, because edits of a connection manager drain connections, and
- * every Route makes Envoy pay for them again. More of them stand in the connection manager (ADR 13).
+ * In bytes: about twenty of them. They stand in every Route, because edits of a connection manager drain connections,
+ * and every Route makes Envoy pay for them again, at every edit of a rule of the table, too. More of them stand in the
+ * connection manager (ADR 13).
  */
-const maxRouteAttributes = 512
+const maxRouteAttributes = 1024
 
 /** What connection managers say: as little as Envoy lets them (ADR 13). */
 export interface ListenerTracing {
@@ -43,10 +44,10 @@ export interface ListenerTracing {
 }
 
 export function planListenerTracing(tracing: TracingNode): ListenerTracing {
-  const { serviceName, perMillion, followsCaller, attributes } = tracing
+  const { serviceName, samplingRate, followsCaller, attributes } = tracing
   return {
     ...(serviceName !== undefined && { serviceName }),
-    ...(!followsCaller && { perMillion }),
+    ...(!followsCaller && { perMillion: countPerMillion(samplingRate) }),
     ...(!fitsRoutes(attributes) && { attributes }),
   }
 }
@@ -74,12 +75,12 @@ export interface TableTracing {
   readonly route: Uint8Array
 }
 
-export function buildTableTracing({ perMillion, followsCaller, spanName, attributes }: TracingNode): TableTracing {
+export function buildTableTracing({ samplingRate, followsCaller, spanName, attributes }: TracingNode): TableTracing {
   const customTags = fitsRoutes(attributes) ? attributes.map(buildTag) : []
   const isSilent = spanName === undefined && customTags.length === 0
   const tracing = { ...(spanName !== undefined && { operation: spanName }), customTags }
   return {
-    virtualHost: followsCaller ? buildSamplingMetadata(perMillion) : {},
+    virtualHost: followsCaller ? buildSamplingMetadata(samplingRate) : {},
     route: isSilent ? new Uint8Array() : Route.encode({ tracing }).finish(),
   }
 }

@@ -1,6 +1,7 @@
 import type { Index, Reads } from '../collections/collection.ts'
 import { checkHeaderChange } from '../gatewayapi/http-header.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
+import type { Fraction } from '../gatewayapi/objects/http-filter.ts'
 import { experimentalGroup, gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { TelemetryAttribute, XTelemetryPolicy } from '../gatewayapi/objects/x-telemetry-policy.ts'
 import { type BackendIdentity, type BackendKey, identifyBackend } from './backend.ts'
@@ -16,8 +17,8 @@ export interface TracingNode {
   readonly collector: BackendIdentity
   /** Of every export. */
   readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string }>
-  /** Which of a million traces are kept that begin here. */
-  readonly perMillion: number
+  /** Of traces that begin here. */
+  readonly samplingRate: Fraction
   /** A trace that the caller has begun is kept as the caller has decided. */
   readonly followsCaller: boolean
   readonly serviceName?: string
@@ -37,6 +38,8 @@ export interface TelemetryPolicyNode {
 /** By the Gateways that they are about. */
 export type TelemetryPolicies = Index<NamespacedName, NamespacedName, TelemetryPolicyNode>
 
+type Tracing = NonNullable<XTelemetryPolicy['spec']['tracing']>
+
 /** The attributes of OpenTelemetry's HTTP conventions that proxies can tell. */
 export const knownAttributes = [
   'client.address',
@@ -53,6 +56,14 @@ export const knownAttributes = [
   'user_agent.original',
 ] as const
 export type KnownAttribute = (typeof knownAttributes)[number]
+
+const kibibyte = 1024
+
+/**
+ * Names and values together. An Envoy sends five spans at once, and collectors refuse what is more than 4 MiB unless
+ * they are told otherwise: all traces would be lost. The rest is for what else spans hold.
+ */
+const maxAttributeBytes = 512 * kibibyte
 
 /** The Gateways that a policy names. */
 export function gatewaysOfTelemetry({ source }: Pick<TelemetryPolicyNode, 'source'>): NamespacedName[] {
@@ -98,8 +109,8 @@ export function resolveTelemetryPolicy(
     policy: key,
     collector,
     headers,
-    perMillion: Math.round((samplingRate.numerator / samplingRate.denominator) * 1_000_000),
-    followsCaller: tracing.parentBasedSampling?.mode !== 'Disabled',
+    samplingRate,
+    followsCaller: followsCaller(tracing),
     ...(serviceName !== undefined && { serviceName }),
     ...(spanName !== undefined && { spanName }),
     attributes,
@@ -107,17 +118,24 @@ export function resolveTelemetryPolicy(
   return { key, source, tracing: node, problems }
 }
 
-function listUnsupported({
-  provider,
-  parentBasedSampling,
-  attributes = [],
-}: NonNullable<XTelemetryPolicy['spec']['tracing']>) {
+function followsCaller({ parentBasedSampling }: Tracing): boolean {
+  return parentBasedSampling?.mode !== 'Disabled'
+}
+
+function listUnsupported(tracing: Tracing) {
+  const { provider, samplingRate, parentBasedSampling, attributes = [] } = tracing
   const problems: Problem[] = []
   const report = (path: string, message: string) =>
     problems.push({ on: 'Accepted', reason: 'UnsupportedValue', message, path: `spec.tracing.${path}` })
   const followed = parentBasedSampling?.samplingRate
   if (followed && followed.numerator < followed.denominator)
     report('parentBasedSampling.samplingRate', 'less than all of what callers trace is not supported: remove it')
+  // Trace ids are compared with whole parts of a million.
+  if (samplingRate && !followsCaller(tracing) && isLessThanOneInAMillion(samplingRate))
+    report(
+      'samplingRate',
+      'less than one in a million is not supported where callers do not decide: use more, or let them decide',
+    )
   for (const [index, { name, value }] of (provider?.headers ?? []).entries()) {
     const message =
       name.toLowerCase() === 'host'
@@ -131,7 +149,14 @@ function listUnsupported({
     const message = `attribute ${attributeKey} is not supported: use one of ${known.join(', ')}`
     report(`attributes[${index}].attributeKey`, message)
   }
+  const size = attributes.reduce((sum, { name, literalValue = '' }) => sum + Buffer.byteLength(name + literalValue), 0)
+  if (size > maxAttributeBytes)
+    report('attributes', `${Math.ceil(size / kibibyte)} KiB are more than collectors take: use at most 512 KiB`)
   return problems
+}
+
+function isLessThanOneInAMillion({ numerator, denominator }: Fraction): boolean {
+  return numerator > 0 && numerator * 1_000_000 < denominator
 }
 
 /** The one policy that holds for a Gateway. */
