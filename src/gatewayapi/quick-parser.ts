@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { rulesOf } from './objects/schema.ts'
 
 type Schema = z.core.$ZodType
 type Check = z.core.$ZodCheck
@@ -83,6 +84,15 @@ function compileType(schema: Schema): QuickParser | undefined {
         return result === undecided ? undecided : second(result)
       }
     }
+    case 'custom':
+      // It is its own check.
+      return (value) => (def.fn(value) ? value : undecided)
+    case 'transform':
+      return (value) => {
+        const payload: z.core.ParsePayload = { value, issues: [] }
+        const result = def.transform(value, payload)
+        return payload.issues.length > 0 ? undecided : result
+      }
     case 'array':
       return compileArray(def)
     case 'object':
@@ -94,7 +104,20 @@ function compileType(schema: Schema): QuickParser | undefined {
   }
 }
 
+/** Set by {@link complain}. */
+let hasComplaint = false
+const complain = () => {
+  hasComplaint = true
+}
+
 function compileCheck(check: Check): QuickParser {
+  const rules = rulesOf(check)
+  if (rules)
+    return (value) => {
+      hasComplaint = false
+      rules(value, complain)
+      return hasComplaint ? undecided : value
+    }
   const { def } = check._zod as z.core.$ZodChecks['_zod']
   const ask: QuickParser = (value) => {
     const payload: z.core.ParsePayload = { value, issues: [] }
@@ -107,6 +130,15 @@ function compileCheck(check: Check): QuickParser {
       return (value) => ((value as string).length <= def.maximum ? value : ask(value))
     case 'min_length':
       return (value) => ((value as string).length >= def.minimum * 2 ? value : ask(value))
+    case 'greater_than':
+      return (value) => (Number(value) > Number(def.value) ? value : ask(value))
+    case 'less_than':
+      return (value) => (Number(value) < Number(def.value) ? value : ask(value))
+    case 'string_format': {
+      const { pattern } = def as { pattern?: RegExp }
+      if (def.format !== 'regex' || pattern === undefined || pattern.global || pattern.sticky) return ask
+      return (value) => (pattern.test(value as string) ? value : undecided)
+    }
     default:
       return ask
   }

@@ -9,11 +9,23 @@ z.config({ jitless: true })
 /** What a rule of our own has to say about a value: where, relative to that value, and what is wrong. */
 export type Complain = (path: readonly (string | number)[], message: string) => void
 
+type Rules<T> = (value: T, complain: Complain) => void
+
+const rulesOfChecks = new WeakMap<z.core.$ZodCheck, Rules<unknown>>()
+
 /** Adds rules across several fields to a schema. They run only when every field by itself is right. */
-export function withRules<S extends z.ZodType>(schema: S, rules: (value: z.output<S>, complain: Complain) => void): S {
-  return schema.superRefine((value, context) => {
+export function withRules<S extends z.ZodType>(schema: S, rules: Rules<z.output<S>>): S {
+  const result = schema.superRefine((value, context) => {
     rules(value as z.output<S>, (path, message) => context.addIssue({ code: 'custom', path: [...path], message }))
   })
+  const check = (result.def as { checks?: readonly z.core.$ZodCheck[] }).checks?.at(-1)
+  if (check) rulesOfChecks.set(check, rules as Rules<unknown>)
+  return result
+}
+
+/** The rules that {@link withRules} has made a check of, for who does without zod's books of it. */
+export function rulesOf(check: z.core.$ZodCheck): Rules<unknown> | undefined {
+  return rulesOfChecks.get(check)
 }
 
 /** Cuts what a user wrote to a length fit for a message. */

@@ -1,6 +1,5 @@
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import { request as requestHttps, Agent as TlsAgent } from 'node:https'
-import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import { createSecureContext } from 'node:tls'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { ApiAccess, ApiAccessSource } from './api-access.ts'
@@ -96,7 +95,7 @@ export class HttpApiClient implements ApiClient {
     const lines = new LineSplitter(tell, this.#options.maxLine ?? 8 * 1024 * 1024)
     await this.#exchange(outgoing, inactivityLimit, (response, finish, stirred) => {
       onOpen?.()
-      void this.#readLines(response, lines, stirred).then(() => finish(), finish)
+      this.#readLines(response, lines, finish, stirred)
     })
   }
 
@@ -115,7 +114,7 @@ export class HttpApiClient implements ApiClient {
   async #exchange(
     outgoing: Outgoing,
     limit: number,
-    receive: (response: IncomingMessage, finish: Finish, stirred: () => void) => void,
+    receive: (response: IncomingMessage, finish: Finish, stirred: (now: number) => void) => void,
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // It may fail while the credential is still being read, when nobody waits for it yet: that ended the process.
@@ -136,8 +135,15 @@ export class HttpApiClient implements ApiClient {
       }
     }
     const code = outgoing.query?.['watch'] === undefined ? 'timeout' : 'inactive'
-    const arm = () => this.#clock.after(limit, () => finish(new ApiError(code, `no answer within ${limit} ms`)))
-    let cancelTimer = arm()
+    let stirredAt = this.#clock.now()
+    // Looks again when its time is up, because a fast server stirs thousands of times a second.
+    const arm = (wait: number): (() => void) =>
+      this.#clock.after(wait, () => {
+        const rest = stirredAt + limit - this.#clock.now()
+        if (rest > 0) cancelTimer = arm(rest)
+        else finish(new ApiError(code, `no answer within ${limit} ms`))
+      })
+    let cancelTimer = arm(limit)
     const onAbort = () => finish(new ApiError('aborted', 'given up by the caller'))
     signal?.addEventListener('abort', onAbort)
     this.#open.add(finish)
@@ -154,9 +160,8 @@ export class HttpApiClient implements ApiClient {
     request?.on('error', (error) => finish(new ApiError('network', describe(error))))
     request?.on('response', (response: IncomingMessage) => {
       response.on('error', (error) => finish(new ApiError('network', describe(error))))
-      const stirred = () => {
-        cancelTimer()
-        cancelTimer = arm()
+      const stirred = (now: number) => {
+        stirredAt = now
       }
       if ((response.statusCode ?? 0) < 400) receive(response, finish, stirred)
       else this.#readRefusal(response, finish)
@@ -206,27 +211,32 @@ export class HttpApiClient implements ApiClient {
   }
 
   /** Reads until the end, no faster than the lines are taken. */
-  async #readLines(response: IncomingMessage, lines: LineSplitter, stirred: () => void): Promise<void> {
+  #readLines(response: IncomingMessage, lines: LineSplitter, finish: Finish, stirred: (now: number) => void): void {
     let turnEnd = this.#clock.now() + turn
-    let failure: { readonly error: unknown } | undefined
-    try {
-      for await (const chunk of response) {
-        stirred()
-        try {
-          lines.write(chunk as Buffer)
-        } catch (error) {
-          failure = { error }
-          break
-        }
-        if (this.#clock.now() < turnEnd) continue
-        await yieldToEvents()
-        turnEnd = this.#clock.now() + turn
+    let isOver = false
+    // Not an iterator: each part of a fast answer would cost it some promises.
+    response.on('data', (chunk: Buffer) => {
+      if (isOver) return
+      const now = this.#clock.now()
+      stirred(now)
+      try {
+        lines.write(chunk)
+      } catch (error) {
+        isOver = true
+        finish(error)
+        return
       }
-    } catch (error) {
-      throw new ApiError('network', describe(error))
-    }
-    if (failure) throw failure.error
-    if (lines.isOpen) throw new ApiError('malformed', 'the watch ended in the middle of a line')
+      if (now < turnEnd) return
+      response.pause()
+      setImmediate(() => {
+        turnEnd = this.#clock.now() + turn
+        response.resume()
+      })
+    })
+    response.on('close', () => finish(new ApiError('network', 'the connection broke in the middle of an answer')))
+    response.on('end', () => {
+      finish(lines.isOpen ? new ApiError('malformed', 'the watch ended in the middle of a line') : undefined)
+    })
   }
 
   #readRefusal(response: IncomingMessage, finish: Finish): void {

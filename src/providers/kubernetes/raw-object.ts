@@ -44,39 +44,39 @@ export function metadataOf(object: unknown): JsonObject {
  */
 export function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
   try {
-    return asObject(JSON.parse(emptyManagedFields(line)))
+    return asObject(JSON.parse(emptyManagedFields(line.toString('utf8'))))
   } catch {
     throw new ApiError('malformed', 'a line of the watch is not JSON')
   }
 }
 
 const listStart = '"managedFields":['
-const [quote, backslash, open, close] = Buffer.from('"\\[]')
+const [quote, backslash, open, close] = [0x22, 0x5c, 0x5b, 0x5d]
 
 /**
  * The text without what stands in the list of managed fields. The name is that of a field wherever it stands: a text
  * has no quotes but with a backslash before them.
  */
-function emptyManagedFields(json: Buffer): string {
+function emptyManagedFields(json: string): string {
   const at = json.indexOf(listStart)
-  if (at <= 0 || json[at - 1] === backslash) return json.toString('utf8')
+  if (at <= 0 || json.charCodeAt(at - 1) === backslash) return json
   const start = at + listStart.length
   const end = findListEnd(json, start)
-  return end < 0 ? json.toString('utf8') : json.toString('utf8', 0, start) + json.toString('utf8', end)
+  return end < 0 ? json : json.slice(0, start) + json.slice(end)
 }
 
 /** @param start behind the bracket that opens the list @returns where the one that closes it is; -1 without one */
-function findListEnd(json: Buffer, start: number): number {
+function findListEnd(json: string, start: number): number {
   let depth = 1
   let isText = false
   for (let at = start; at < json.length; at++) {
-    const byte = json[at]
+    const character = json.charCodeAt(at)
     if (isText) {
-      if (byte === backslash) at++
-      else if (byte === quote) isText = false
-    } else if (byte === quote) isText = true
-    else if (byte === open) depth++
-    else if (byte === close && --depth === 0) return at
+      if (character === backslash) at++
+      else if (character === quote) isText = false
+    } else if (character === quote) isText = true
+    else if (character === open) depth++
+    else if (character === close && --depth === 0) return at
   }
   return -1
 }
