@@ -14,6 +14,7 @@ export const serveEnvironment = {
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '131072',
   MALLOC_MMAP_THRESHOLD_: '16384',
+  MALLOC_TOP_PAD_: '4096',
 }
 /** In which /proc counts the time of processes. */
 const ticksPerSecond = 100
