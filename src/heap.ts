@@ -11,6 +11,8 @@ const flags = [
   '--bytecode-old-age=2',
   '--memory-reducer-delay-ms=2000',
   '--gc-memory-reducer-start-delay-ms=2000',
+  // Until the heap is settled. Said, because a code cache may be made by a run that has settled.
+  '--no-memory-saver-mode',
 ]
 
 /** To be called at the start. A version of V8 that does not know a flag says so, and goes on. */
