@@ -100,6 +100,7 @@ bench: deps build ## Print what edits cost, also through Envoy, and what serve, 
 	node --expose-gc bench/translation.bench.ts || status=1; \
 	node bench/wire.bench.ts || status=1; \
 	node bench/serve.bench.ts || status=1; \
+	node bench/growth.bench.ts || status=1; \
 	node --expose-gc bench/xds.bench.ts || status=1; \
 	node bench/envoy.bench.ts || status=1; \
 	node bench/rules.bench.ts || status=1; \

@@ -100,11 +100,14 @@ export function putCluster(server: FakeApiServer, routes: number, systemNamespac
     metadata: { namespace: benchNamespace, name: 'web' },
     spec: { gatewayClassName: 'gatewright', listeners: [{ name: 'http', port: 80, protocol: 'HTTP' }] },
   })
-  for (let index = 0; index < routes; index++) {
-    putRoute(server, index, 0)
-    putService(server, index)
-    putSlice(server, index, 1)
-  }
+  for (let index = 0; index < routes; index++) putRouteWithBackend(server, index)
+}
+
+/** An HTTPRoute, with a Service and an EndpointSlice of its own. */
+export function putRouteWithBackend(server: FakeApiServer, index: number): void {
+  putService(server, index)
+  putSlice(server, index, 1)
+  putRoute(server, index, 0)
 }
 
 /** As a load balancer does: before, nobody knows where the Gateway can be reached. */

@@ -14,6 +14,7 @@ export const serveEnvironment = {
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '131072',
   MALLOC_MMAP_THRESHOLD_: '16384',
+  MALLOC_TOP_PAD_: '4096',
 }
 /** In which /proc counts the time of processes. */
 const ticksPerSecond = 100
@@ -21,6 +22,8 @@ const ticksPerSecond = 100
 export interface ServeOptions {
   readonly kubeconfig: string
   readonly namespace: string
+  /** Of the replica; replicas with the same one cannot be told apart. */
+  readonly identity?: string
   /** Of Node, beside those of the image; e.g. to look at the heap. */
   readonly execArgv?: readonly string[]
 }
@@ -33,16 +36,20 @@ export class ServeProcess {
   readonly #process: ChildProcess
   #log = ''
 
-  private constructor(xdsPort: number, adminPort: number, { kubeconfig, namespace, execArgv = [] }: ServeOptions) {
+  private constructor(
+    xdsPort: number,
+    adminPort: number,
+    { kubeconfig, namespace, identity = 'bench', execArgv = [] }: ServeOptions,
+  ) {
     this.xdsAddress = `127.0.0.1:${xdsPort}`
     this.#adminAddress = `127.0.0.1:${adminPort}`
-    const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--identity', 'bench']
+    const flags = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--identity', identity]
     const addresses = [`--xds-address=${this.xdsAddress}`, `--admin-address=${this.#adminAddress}`]
     const args = [...imageOptions, ...execArgv, mainFile, 'serve', ...flags, ...addresses]
     const { NODE_COMPILE_CACHE: _cache, ...env } = process.env
     this.#process = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...env, ...serveEnvironment, POD_NAME: 'bench' },
+      env: { ...env, ...serveEnvironment, POD_NAME: identity },
     })
     this.#process.stderr?.on('data', (chunk: Buffer) => {
       this.#log += chunk.toString()

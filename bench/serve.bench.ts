@@ -3,25 +3,18 @@
  * needs dist/ and no cluster: the process reads a simulated API server of this one, and one simulated proxy connects.
  * Exit status 1 if a bound is not kept.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { bundleOf, parseAuthority } from '../src/providers/kubernetes/xds-authority.ts'
-import { ClusterProxy } from '../src/testing/cluster-proxy.ts'
-import { FakeApiServer } from '../src/testing/fake-api-server.ts'
-import { FakeTokenIssuer } from '../src/testing/fake-token-issuer.ts'
+import type { ClusterProxy } from '../src/testing/cluster-proxy.ts'
 import { countFailures, report, reportMachine } from './report.ts'
-import { assignAddress, benchNamespace, countServedRoutes, putCluster, putRoute, putSlice } from './serve-cluster.ts'
+import { eventually, keepConnected, ServeBed } from './serve-bed.ts'
+import { assignAddress, countServedRoutes, putCluster, putRoute, putSlice } from './serve-cluster.ts'
 import { measureFloor } from './serve-floor.ts'
-import { ServeProcess } from './serve-process.ts'
+import type { ServeProcess } from './serve-process.ts'
 
-const namespace = 'gatewright-system'
 const [changeSeconds = 60, ...given] = process.argv.slice(2).map(Number)
 const sizes = given.length > 0 ? given : [1000, 5000]
 const mebibyte = 1024 * 1024
-const patience = 120_000
 const startsEach = 3
 
 interface Bounds {
@@ -43,41 +36,6 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
-async function eventually(what: string, isSo: () => boolean, pause = 5): Promise<void> {
-  const deadline = performance.now() + patience
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${patience} ms`)
-    await sleep(pause)
-  }
-}
-
-/** A proxy pod that asks until it is answered, as Envoy does. */
-async function connect(server: FakeApiServer, issuer: FakeTokenIssuer, serve: ServeProcess, proxy: ClusterProxy) {
-  await eventually('an authority', () => server.get('Secret', namespace, 'gatewright-xds') !== undefined)
-  const state = parseAuthority(server.get('Secret', namespace, 'gatewright-xds')?.['data'])
-  if (typeof state !== 'object') throw new Error('there is no authority')
-  const token = issuer.issue({ namespace: benchNamespace, serviceAccount: 'web-gatewright', pod: 'web-1' })
-  const serverName = `gatewright.${namespace}.svc`
-  await serve.untilLogged('Serving xDS')
-  proxy.connect({ address: serve.xdsAddress, trust: bundleOf(state), serverName, token })
-}
-
-/** It comes back as often as Envoy does at most. */
-async function keepConnected(proxy: ClusterProxy, isDone: () => boolean): Promise<void> {
-  let reopened = performance.now()
-  await eventually(
-    'everything at the proxy',
-    () => {
-      if (!proxy.isConnected && performance.now() > reopened + 250) {
-        reopened = performance.now()
-        proxy.reopen()
-      }
-      return isDone()
-    },
-    20,
-  )
-}
-
 /** The longest that the health port kept somebody waiting, until it is told to end. */
 function probeHealth(serve: ServeProcess): () => Promise<number> {
   let isOver = false
@@ -95,31 +53,22 @@ function probeHealth(serve: ServeProcess): () => Promise<number> {
   }
 }
 
-async function measure(routes: number, directory: string): Promise<void> {
+async function measure(routes: number): Promise<void> {
   const bound = bounds[routes] ?? {}
-  const server = await FakeApiServer.start()
-  const issuer = new FakeTokenIssuer()
-  server.answer(({ url, body }) => {
-    const review = issuer.answer({ path: url.replace(/\?.*/, ''), body })
-    return review && { status: 201, body: review }
-  })
-  putCluster(server, routes, namespace)
-  const kubeconfig = join(directory, 'kubeconfig')
-  await writeFile(kubeconfig, server.kubeconfig)
-  const execArgv = (process.env['SERVE_EXEC_ARGV'] ?? '').split(' ').filter((text) => text !== '')
-  const options = { kubeconfig, namespace, execArgv }
-  const proxy = new ClusterProxy(`${benchNamespace}/web-1`)
+  const bed = await ServeBed.start()
+  const { server } = bed
+  putCluster(server, routes, bed.namespace)
   const hasAll = (one: ClusterProxy) =>
     one.count('endpoint') >= routes && one.count('route') + one.count('scopedRoute') > 0
   const isServed = () => countServedRoutes(server) === routes
   console.log(`${routes} HTTPRoutes, Services and EndpointSlices`)
 
   // The first start in a cluster: all statuses have to be written.
-  let serve = await ServeProcess.start(options)
   try {
+    let serve = await bed.startReplica()
     const longest = probeHealth(serve)
     await eventually('a Service for the Gateway', () => assignAddress(server))
-    await connect(server, issuer, serve, proxy)
+    const proxy = await bed.connect(serve)
     await keepConnected(proxy, () => hasAll(proxy))
     await eventually('the statuses of all routes', isServed, 200)
     report('longest wait for the health port during the first start', await longest(), 'ms')
@@ -131,19 +80,19 @@ async function measure(routes: number, directory: string): Promise<void> {
 
     // Starts in a cluster where everything is as it should be. A fresh proxy, which has to be sent everything,
     // and nobody who probes meanwhile.
-    let fresh = new ClusterProxy(`${benchNamespace}/web-1`)
     const starts: number[] = []
-    while (starts.length < startsEach) {
-      if (starts.length > 0) {
-        fresh.close()
-        await serve.stop()
-        fresh = new ClusterProxy(`${benchNamespace}/web-1`)
-      }
-      serve = await ServeProcess.start(options)
-      const one = fresh
-      await connect(server, issuer, serve, one)
+    const restart = async () => {
+      serve = await bed.startReplica()
+      const one = await bed.connect(serve)
       await keepConnected(one, () => hasAll(one))
       starts.push(performance.now() - serve.startedAt)
+      return one
+    }
+    let fresh = await restart()
+    while (starts.length < startsEach) {
+      fresh.close()
+      await serve.stop()
+      fresh = await restart()
     }
     report(`start until a new proxy has everything, median of ${startsEach}`, median(starts), 'ms', bound.start)
     const late = (await serve.metrics()).get('gatewright_admin_event_loop_delay_seconds{quantile="1"}') ?? Number.NaN
@@ -183,17 +132,10 @@ async function measure(routes: number, directory: string): Promise<void> {
     report('the same with the specs of the same objects', floor.full / mebibyte, 'MiB')
     report('CPU of parsing them, and nothing else', floor.cpu, 's')
   } finally {
-    proxy.close()
-    await serve.stop()
-    await server.close()
+    await bed.close()
   }
 }
 
 reportMachine()
-const directory = await mkdtemp(join(tmpdir(), 'gatewright-bench-'))
-try {
-  for (const routes of sizes) await measure(routes, directory)
-} finally {
-  await rm(directory, { recursive: true })
-}
+for (const routes of sizes) await measure(routes)
 process.exitCode = countFailures() > 0 ? 1 : 0

@@ -3,6 +3,7 @@ import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 import type { HTTPHeader } from '../gatewayapi/objects/http-filter.ts'
+import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendIdentity, BackendNode } from '../graph/backend.ts'
 import type { CertificateNode } from '../graph/certificate.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -10,7 +11,7 @@ import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
 import { clusterName, parseClusterName } from './names.ts'
-import { buildBackendResource, sameContent, sourceOfBackend, sourcesOfBackend } from './resource.ts'
+import { buildBackendResource, type Place, sameContent } from './resource.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
 
@@ -67,12 +68,6 @@ export function createBackends(
   return { cluster, endpoint, secretUsers }
 }
 
-/** Where a resource stands: in a Gateway, under a name. */
-interface Place {
-  readonly scope: string
-  readonly name: string
-}
-
 interface ClusterResourceContext {
   readonly reads: Reads
   readonly clientCertificates: ClientCertificates
@@ -84,31 +79,36 @@ interface ClusterResourceContext {
 
 /** The cluster of a backend that the proxies of a Gateway speak HTTP to. */
 export function buildClusterResource(
-  { scope, name }: Place,
+  place: Place,
   backend: BackendNode,
   { reads, clientCertificates, headers = [], source }: ClusterResourceContext,
 ): EnvoyResource {
-  const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, scope))
+  const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, place.scope))
   const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
-  const more = {
+  const { key, tlsPolicy } = backend
+  const others = [
+    ...(tlsPolicy === undefined ? [] : [`${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`]),
+    ...(source === undefined ? [] : [source]),
+  ]
+  const bytes = buildCluster(backend, { name: place.name, certificate, headers })
+  return buildBackendResource(typeUrls.cluster, place, bytes, {
+    backend: key,
+    others,
     ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
     ...(secrets.length > 0 && { secrets }),
-  }
-  const bytes = buildCluster(backend, { name, certificate, headers })
-  const sources = [...sourcesOfBackend(backend), ...(source === undefined ? [] : [source])]
-  return buildBackendResource(typeUrls.cluster, scope, name, bytes, sources, more)
+  })
 }
 
 /** The endpoints of such a cluster. @returns nothing where they are looked up by name */
 export function buildEndpointResource(
-  { scope, name }: Place,
+  place: Place,
   backend: BackendNode,
   reads: Reads,
   graph: Graph,
 ): EnvoyResource | undefined {
   if (backend.endpoints.type === 'dns') return undefined
-  const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph), name)
-  return buildBackendResource(typeUrls.endpoint, scope, name, bytes, [sourceOfBackend(backend.key)])
+  const bytes = buildClusterLoadAssignment(backend, listSlices(backend, reads, graph), place.name)
+  return buildBackendResource(typeUrls.endpoint, place, bytes, { backend: backend.key })
 }
 
 /** What TLS to backends takes, beside the certificate of the Gateway. @returns nothing where that is nothing */

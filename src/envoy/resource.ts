@@ -1,8 +1,7 @@
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
 import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
-import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import type { BackendKey, BackendNode } from '../graph/backend.ts'
+import type { BackendKey } from '../graph/backend.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
 import { sameList } from './virtual-host.ts'
 
@@ -27,6 +26,12 @@ export function buildResource(
   return { typeUrl, scope, name, version: contentVersion(bytes), bytes: keepBytes(bytes), sources, ...more }
 }
 
+/** Where a resource stands: in a Gateway, under a name. */
+export interface Place {
+  readonly scope: string
+  readonly name: string
+}
+
 /** What clusters and their endpoints tell beside what all resources do. */
 type BackendFields = Pick<EnvoyResource, 'slowToWarm' | 'secrets'>
 
@@ -45,10 +50,10 @@ class BackendResource implements EnvoyResource {
   readonly name: string
   readonly version: string
   readonly #bytes: PackedBytes | Uint8Array
-  /** A string is the only one. */
-  readonly #sources: string | readonly string[]
+  /** Of a backend that alone it is made from, or the sources themselves. */
+  readonly #sources: BackendKey | readonly string[]
 
-  constructor(typeUrl: string, scope: string, name: string, bytes: Uint8Array, sources: string | readonly string[]) {
+  constructor(typeUrl: string, { scope, name }: Place, bytes: Uint8Array, sources: BackendKey | readonly string[]) {
     this.typeUrl = typeUrl
     this.scope = scope
     this.name = name
@@ -62,27 +67,26 @@ class BackendResource implements EnvoyResource {
   }
 
   get sources(): readonly string[] {
-    return typeof this.#sources === 'string' ? [this.#sources] : this.#sources
+    return typeof this.#sources === 'string' ? [sourceOfBackend(this.#sources)] : this.#sources
   }
 }
 
-/** A cluster of a backend, or its endpoints. The version is the content. */
+/**
+ * A cluster of a backend, or its endpoints. The version is the content.
+ * @param others objects that it is made from, beside the backend
+ */
 export function buildBackendResource(
   typeUrl: string,
-  scope: string,
-  name: string,
+  place: Place,
   bytes: Uint8Array,
-  [first = '', ...others]: readonly string[],
-  more: BackendFields = {},
+  {
+    backend,
+    others = [],
+    ...more
+  }: BackendFields & { readonly backend: BackendKey; readonly others?: readonly string[] },
 ): EnvoyResource {
-  const sources = others.length === 0 ? first : [first, ...others]
-  return Object.assign(new BackendResource(typeUrl, scope, name, bytes, sources), more)
-}
-
-/** The objects that a cluster of a backend is made from. */
-export function sourcesOfBackend({ key, tlsPolicy }: BackendNode): string[] {
-  const own = sourceOfBackend(key)
-  return tlsPolicy ? [own, `${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`] : [own]
+  const sources = others.length === 0 ? backend : [sourceOfBackend(backend), ...others]
+  return Object.assign(new BackendResource(typeUrl, place, bytes, sources), more)
 }
 
 /** The object that a backend is. */

@@ -28,10 +28,15 @@ interface Acceptance {
   count: number
 }
 
-interface Entry {
-  /** The one accepted last is at the end. */
-  versions: Few<Acceptance>
-  rejected: { readonly version: string; readonly message: string } | undefined
+/** By name. No name is there without a value: there are thousands of them. */
+class TypeAcks {
+  /** The version accepted last is at the end. */
+  readonly accepted = new Map<string, Few<Acceptance>>()
+  readonly rejected = new Map<string, { readonly version: string; readonly message: string }>()
+
+  has(name: string): boolean {
+    return this.accepted.has(name) || this.rejected.has(name)
+  }
 }
 
 /** Counts acceptances of one scope; publishes only what changed. */
@@ -39,7 +44,7 @@ export class ScopeAcks {
   readonly #view: ScopeView
   readonly #onDirty: (acks: ScopeAcks) => void
   readonly #publishes: (key: string, ack: ResourceAck) => boolean
-  readonly #types = new Map<string, Map<string, Entry>>()
+  readonly #types = new Map<string, TypeAcks>()
   #dirty = new Map<string, Set<string>>()
 
   /** @param publishes of which acks anybody else may know */
@@ -56,38 +61,35 @@ export class ScopeAcks {
   /** One proxy has another version than before; undefined is none. */
   move(typeUrl: string, name: string, before: string | undefined, after: string | undefined): void {
     if (before === after) return
-    const entry = this.#entry(typeUrl, name)
-    const left = before === undefined ? undefined : find(entry, before)
-    if (left !== undefined && --left.count === 0) {
-      entry.versions = removeFromFew(entry.versions, left)
-      this.#mark(typeUrl, name)
-    }
-    if (after === undefined) return
-    const reached = find(entry, after)
+    const { accepted, rejected } = this.#ofType(typeUrl)
+    const versions = accepted.get(name)
+    let next = versions
+    const left = before === undefined ? undefined : find(versions, before)
+    if (left !== undefined && --left.count === 0) next = removeFromFew(next, left)
+    const reached = after === undefined ? undefined : find(next, after)
     if (reached !== undefined) reached.count++
-    else {
-      entry.versions = addToFew(entry.versions, { version: after, count: 1 })
-      this.#mark(typeUrl, name)
-    }
-    if (entry.rejected?.version === after) entry.rejected = undefined
+    else if (after !== undefined) next = addToFew(next, { version: after, count: 1 })
+    if (next === undefined) accepted.delete(name)
+    else if (next !== versions) accepted.set(name, next)
+    if (after !== undefined && rejected.get(name)?.version === after) rejected.delete(name)
+    if (left?.count === 0 || (after !== undefined && reached === undefined)) this.#mark(typeUrl, name)
   }
 
   isAcked(typeUrl: string, name: string, version: string): boolean {
-    const entry = this.#types.get(typeUrl)?.get(name)
-    return entry !== undefined && find(entry, version) !== undefined
+    return find(this.#types.get(typeUrl)?.accepted.get(name), version) !== undefined
   }
 
   reject(typeUrl: string, name: string, version: string, message: string): void {
-    this.#entry(typeUrl, name).rejected = { version, message }
+    this.#ofType(typeUrl).rejected.set(name, { version, message })
     this.#mark(typeUrl, name)
   }
 
   /** What is wanted may be another version now, or nothing, or something again that proxies still have. */
   noteChanged(changed: NamesByType): void {
     for (const [typeUrl, names] of changed) {
-      const entries = this.#types.get(typeUrl)
-      if (entries === undefined) continue
-      for (const name of names) if (entries.has(name)) this.#mark(typeUrl, name)
+      const type = this.#types.get(typeUrl)
+      if (type === undefined) continue
+      for (const name of names) if (type.has(name)) this.#mark(typeUrl, name)
     }
   }
 
@@ -95,48 +97,42 @@ export class ScopeAcks {
     const dirty = this.#dirty
     this.#dirty = new Map()
     for (const [typeUrl, names] of dirty) {
-      const entries = this.#types.get(typeUrl)
+      const type = this.#types.get(typeUrl)
       for (const name of names) {
         const key = ackKey(typeUrl, this.#view.scope, name)
-        const entry = entries?.get(name)
-        const value = entry && this.#valueOf(typeUrl, name, entry)
+        const value = type?.has(name) ? this.#valueOf(typeUrl, name, type) : undefined
         if (value !== undefined && this.#publishes(key, value)) into.set(key, value)
         else if (into.has(key)) into.delete(key)
-        if (entry !== undefined && entry.versions === undefined && entry.rejected === undefined) entries?.delete(name)
       }
     }
   }
 
-  #valueOf(typeUrl: string, name: string, entry: Entry): ResourceAck | undefined {
+  #valueOf(typeUrl: string, name: string, { accepted, rejected: refusals }: TypeAcks): ResourceAck | undefined {
     const wanted = this.#view.wanted(typeUrl, name)?.version
-    if (entry.rejected !== undefined && entry.rejected.version !== wanted) entry.rejected = undefined
+    const refusal = refusals.get(name)
+    if (refusal !== undefined && refusal.version !== wanted) refusals.delete(name)
     // Proxies have it for a while yet, but nobody asks about it.
     if (wanted === undefined) return undefined
     let newest: string | undefined
-    forEachOfFew(entry.versions, ({ version }) => {
+    forEachOfFew(accepted.get(name), ({ version }) => {
       if (newest !== wanted) newest = version
     })
     const message = this.#view.refusalOf(typeUrl, name)
     // One proxy has refused it, or it is not sent to any.
-    const told = entry.rejected ?? (message === undefined ? undefined : { version: wanted, message })
+    const told = refusals.get(name) ?? (message === undefined ? undefined : { version: wanted, message })
     const culprits = told && this.#view.culpritsOf(typeUrl, name)
     const rejected = told && { ...told, ...(culprits !== undefined && { culprits }) }
     if (newest === undefined && rejected === undefined) return undefined
     return { ...(newest !== undefined && { ackedVersion: newest }), ...(rejected !== undefined && { rejected }) }
   }
 
-  #entry(typeUrl: string, name: string): Entry {
-    let entries = this.#types.get(typeUrl)
-    if (entries === undefined) {
-      entries = new Map()
-      this.#types.set(typeUrl, entries)
+  #ofType(typeUrl: string): TypeAcks {
+    let type = this.#types.get(typeUrl)
+    if (type === undefined) {
+      type = new TypeAcks()
+      this.#types.set(typeUrl, type)
     }
-    let entry = entries.get(name)
-    if (entry === undefined) {
-      entry = { versions: undefined, rejected: undefined }
-      entries.set(name, entry)
-    }
-    return entry
+    return type
   }
 
   #mark(typeUrl: string, name: string): void {
@@ -147,7 +143,7 @@ export class ScopeAcks {
   }
 }
 
-function find({ versions }: Entry, version: string): Acceptance | undefined {
+function find(versions: Few<Acceptance>, version: string): Acceptance | undefined {
   let found: Acceptance | undefined
   forEachOfFew(versions, (acceptance) => {
     if (acceptance.version === version) found = acceptance

@@ -41,3 +41,13 @@ test('A complete load tells what is gone', () => {
   expect(known.retain(new Set([b]))).toEqual([a])
   expect(known.size).toBe(1)
 })
+
+test('Versions that are no numbers, or not written as such, are told apart', () => {
+  const known = new KnownVersions()
+  for (const version of ['5', '05', '5.0', 'NaN', '12345678901234567890', '12345678901234567891']) {
+    expect(known.put(a, version, true), version).toBe(true)
+    expect(known.put(a, version, true), version).toBe(false)
+  }
+  expect(known.put(a, '12345678901234567890', false)).toBe(false)
+  expect(known.delete(a, '12345678901234567890')).toBe(false)
+})

@@ -1,9 +1,12 @@
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import { isOlderVersion } from './resource-version.ts'
 
+/** A version in as little room as can be: there is one for each object, and most are numbers. */
+type KeptVersion = string | number
+
 /** Which version of each object is known, so that events that come twice or too late change nothing. */
 export class KnownVersions {
-  readonly #versions = new Map<NamespacedName, string>()
+  readonly #versions = new Map<NamespacedName, KeptVersion>()
   /** Objects that were deleted lately, with the version of that. */
   #deleted = new Map<NamespacedName, string>()
   #deletedBefore = new Map<NamespacedName, string>()
@@ -18,10 +21,11 @@ export class KnownVersions {
    * @returns false: it is what we have, or older
    */
   put(key: NamespacedName, version: string, believe: boolean): boolean {
-    const known = this.#versions.get(key) ?? this.#deleted.get(key) ?? this.#deletedBefore.get(key)
-    if (known === version && this.#versions.has(key)) return false
+    const live = this.#versions.get(key)
+    const known = live === undefined ? (this.#deleted.get(key) ?? this.#deletedBefore.get(key)) : String(live)
+    if (known === version && live !== undefined) return false
     if (known !== undefined && !believe && isOlderVersion(version, known)) return false
-    this.#versions.set(key, version)
+    this.#versions.set(key, keepVersion(version))
     this.#deleted.delete(key)
     this.#deletedBefore.delete(key)
     return true
@@ -33,7 +37,7 @@ export class KnownVersions {
    */
   delete(key: NamespacedName, version: string): boolean {
     const known = this.#versions.get(key)
-    if (known !== undefined && isOlderVersion(version, known)) return false
+    if (known !== undefined && isOlderVersion(version, String(known))) return false
     this.#deleted.set(key, version)
     return this.#versions.delete(key)
   }
@@ -56,4 +60,9 @@ export class KnownVersions {
     this.#deletedBefore.clear()
     return gone
   }
+}
+
+function keepVersion(version: string): KeptVersion {
+  const number = Number(version)
+  return String(number) === version ? number : version
 }

@@ -62,7 +62,10 @@ export class LiveStatuses {
       if (live === undefined) this.#byKind.get(kind)?.delete(key)
       else {
         const ofKind = this.#byKind.get(kind) ?? new Map<NamespacedName, LiveStatus>()
-        this.#byKind.set(kind, ofKind.set(key, { ...live, status: this.#share(live.status) }))
+        const before = ofKind.get(key)?.uid
+        // The object in force has the text of the first event, too.
+        const uid = before === live.uid ? before : live.uid
+        this.#byKind.set(kind, ofKind.set(key, { ...live, uid, status: this.#share(live.status) }))
       }
     }
     for (const listener of this.#listeners) listener(changes)
