@@ -20,6 +20,17 @@ ports: [{port: ${port}}]
 /** A route with a host of its own; another revision is another content. */
 export function makeHostRoute(index: number, revision = 0): HTTPRoute {
   const header = { name: 'x-revision', value: String(revision) }
+  return makeRouteOf(index, revision, [
+    {
+      matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+      filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [header] } }],
+      backendRefs: [{ name: 'echo', port: 80 }],
+    },
+  ])
+}
+
+/** A route with a host of its own and these rules, as they stand in YAML. */
+export function makeRouteOf(index: number, revision: number, rules: readonly object[]): HTTPRoute {
   return HTTPRoute.parse({
     apiVersion: 'gateway.networking.k8s.io/v1',
     kind: 'HTTPRoute',
@@ -27,13 +38,7 @@ export function makeHostRoute(index: number, revision = 0): HTTPRoute {
     spec: {
       parentRefs: [{ name: 'web' }],
       hostnames: [hostOf(index)],
-      rules: [
-        {
-          matches: [{ path: { type: 'PathPrefix', value: '/' } }],
-          filters: [{ type: 'RequestHeaderModifier', requestHeaderModifier: { set: [header] } }],
-          backendRefs: [{ name: 'echo', port: 80 }],
-        },
-      ],
+      rules,
     },
   })
 }

@@ -58,10 +58,7 @@ export class ServeBed {
   static async start(): Promise<ServeBed> {
     const server = await FakeApiServer.start()
     const issuer = new FakeTokenIssuer()
-    server.answer(({ url, body }) => {
-      const review = issuer.answer({ path: url.replace(/\?.*/, ''), body })
-      return review && { status: 201, body: review }
-    })
+    issuer.answerAt(server)
     const directory = await mkdtemp(join(tmpdir(), 'gatewright-bench-'))
     await writeFile(join(directory, 'kubeconfig'), server.kubeconfig)
     return new ServeBed(server, issuer, directory)

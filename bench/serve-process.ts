@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { findFreePort } from '../src/testing/xds-envoy.ts'
 
 const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 /** As the image has them. */
@@ -57,7 +57,7 @@ export class ServeProcess {
   }
 
   static async start(options: ServeOptions): Promise<ServeProcess> {
-    const [xdsPort, adminPort] = await Promise.all([findPort(), findPort()])
+    const [xdsPort, adminPort] = await Promise.all([findFreePort(), findFreePort()])
     return new ServeProcess(xdsPort, adminPort, options)
   }
 
@@ -112,13 +112,4 @@ export class ServeProcess {
     this.#process.kill('SIGTERM')
     await exited
   }
-}
-
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' ? (address?.port ?? 0) : 0
 }

@@ -6,7 +6,7 @@
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterProxy } from '../src/testing/cluster-proxy.ts'
-import { countFailures, report, reportMachine } from './report.ts'
+import { countFailures, quantile, report, reportMachine } from './report.ts'
 import { eventually, keepConnected, ServeBed } from './serve-bed.ts'
 import { assignAddress, countServedRoutes, putCluster, putRoute, putSlice } from './serve-cluster.ts'
 import { measureFloor } from './serve-floor.ts'
@@ -30,10 +30,6 @@ const bounds: Readonly<Record<number, Bounds>> = {
   1000: { start: 1000 },
   // 160 MB.
   5000: { start: 3000, memory: 152, cpu: 0.03 },
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN
 }
 
 /** The longest that the health port kept somebody waiting, until it is told to end. */
@@ -94,7 +90,7 @@ async function measure(routes: number): Promise<void> {
       await serve.stop()
       fresh = await restart()
     }
-    report(`start until a new proxy has everything, median of ${startsEach}`, median(starts), 'ms', bound.start)
+    report(`start until a new proxy has everything, median of ${startsEach}`, quantile(starts, 0.5), 'ms', bound.start)
     const late = (await serve.metrics()).get('gatewright_admin_event_loop_delay_seconds{quantile="1"}') ?? Number.NaN
     report('event loop late at most', late * 1000, 'ms')
     report('CPU of the start', serve.cpu(), 's')

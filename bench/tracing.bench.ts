@@ -7,12 +7,12 @@
 import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HTTPRoute } from '../src/gatewayapi/objects/http-route.ts'
+import type { HTTPRoute } from '../src/gatewayapi/objects/http-route.ts'
 import { XTelemetryPolicy } from '../src/gatewayapi/objects/x-telemetry-policy.ts'
 import { applyObjects } from '../src/testing/builders.ts'
 import { type ServedEnvoy, ServingFixture } from '../src/testing/serving-fixture.ts'
 import { countFailures, quantile, report, reportMachine } from './report.ts'
-import { hostOf, makeGatewayObjects } from './route-objects.ts'
+import { makeGatewayObjects, makeRouteOf } from './route-objects.ts'
 
 const [samples = 4, ...given] = process.argv.slice(2).map(Number)
 const sizes = given.length > 0 ? given : [0, 512, 1024]
@@ -28,19 +28,11 @@ const memoryBound = 600
 const editBound = 250
 
 function makeRoute(index: number, revision = 0): HTTPRoute {
-  return HTTPRoute.parse({
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name: `route-${index}`, namespace: 'default', generation: revision + 1 },
-    spec: {
-      parentRefs: [{ name: 'web' }],
-      hostnames: [hostOf(index)],
-      rules: ['/', `/${revision}`].map((value) => ({
-        matches: [{ path: { type: 'PathPrefix', value } }],
-        backendRefs: [{ name: 'echo', port: 80 }],
-      })),
-    },
-  })
+  const rules = ['/', `/${revision}`].map((value) => ({
+    matches: [{ path: { type: 'PathPrefix', value } }],
+    backendRefs: [{ name: 'echo', port: 80 }],
+  }))
+  return makeRouteOf(index, revision, rules)
 }
 
 /** What one of {@link makePolicy} takes in a Route. */

@@ -2,10 +2,8 @@
  * Fills the code cache of dist/, which was just built: runs the program, so that V8 has compiled what it needs. Once
  * for what newcomers begin with, and once as in a cluster, against a simulated API server and for a simulated proxy.
  */
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -17,6 +15,7 @@ import { bundleOf, parseAuthority } from '../src/providers/kubernetes/xds-author
 import { ClusterProxy } from '../src/testing/cluster-proxy.ts'
 import { FakeApiServer } from '../src/testing/fake-api-server.ts'
 import { FakeTokenIssuer } from '../src/testing/fake-token-issuer.ts'
+import { findFreePort } from '../src/testing/xds-envoy.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const dist = join(root, 'dist')
@@ -32,14 +31,6 @@ setFlagsFromString('--no-flush-bytecode')
 function call(...args: readonly string[]): void {
   process.argv.splice(2, process.argv.length, ...args)
   run()
-}
-
-async function findPort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 async function until(what: string, isSo: () => boolean): Promise<void> {
@@ -96,10 +87,7 @@ function assignAddress(server: FakeApiServer): boolean {
 call('translate', '-f', join(root, 'examples/quickstart'))
 const server = await FakeApiServer.start()
 const issuer = new FakeTokenIssuer()
-server.answer(({ url, body }) => {
-  const review = issuer.answer({ path: url.replace(/\?.*/, ''), body })
-  return review && { status: 201, body: review }
-})
+issuer.answerAt(server)
 const directory = await mkdtemp(join(tmpdir(), 'gatewright-code-cache-'))
 const proxy = new ClusterProxy(`${namespace}/web-1`)
 try {
@@ -107,7 +95,7 @@ try {
   putRoute(server, 0, '192.0.2.3')
   const kubeconfig = join(directory, 'kubeconfig')
   writeFileSync(kubeconfig, server.kubeconfig)
-  const address = `127.0.0.1:${await findPort()}`
+  const address = `127.0.0.1:${await findFreePort()}`
   const place = ['--kubeconfig', kubeconfig, '--namespace', namespace, '--identity', 'build']
   const addresses = ['--xds-address', address, '--admin-address=127.0.0.1:0']
   call('serve', '--log-level=error', ...place, ...addresses)

@@ -103,10 +103,7 @@ export class ClusterBed {
     this.server = server
     this.#directory = directory
     this.clock = clock
-    server.answer(({ url, body }) => {
-      const review = this.issuer.answer({ path: url.replace(/\?.*/, ''), body })
-      return review && { status: 201, body: review }
-    })
+    this.issuer.answerAt(server)
   }
 
   static async start(options: FakeApiServerOptions = {}): Promise<ClusterBed> {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ApiRequest } from '../providers/kubernetes/api-client.ts'
+import type { FakeApiServer } from './fake-api-server.ts'
 
 export interface TokenRequest {
   readonly namespace?: string
@@ -47,6 +48,14 @@ export class FakeTokenIssuer {
   /** As when the pod is deleted. */
   revoke(token: string): void {
     this.#issued.delete(token)
+  }
+
+  /** Has a server answer TokenReviews. */
+  answerAt(server: FakeApiServer): void {
+    server.answer(({ url, body }) => {
+      const review = this.answer({ path: url.replace(/\?.*/, ''), body })
+      return review && { status: 201, body: review }
+    })
   }
 
   /** Answers a call of `tokenreviews`; undefined for any other. */
