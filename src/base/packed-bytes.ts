@@ -8,6 +8,11 @@ export function packBytes({ buffer, byteOffset, byteLength }: Uint8Array): Packe
   return Buffer.from(buffer, byteOffset, byteLength).toString('latin1') as PackedBytes
 }
 
+/** To a place among other bytes, without making them first. @returns how many they are */
+export function copyPacked(packed: PackedBytes, into: Buffer, at: number): number {
+  return into.write(packed, at, 'latin1')
+}
+
 export function unpackBytes(packed: PackedBytes): Uint8Array {
   return Buffer.from(packed, 'latin1')
 }

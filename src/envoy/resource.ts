@@ -1,6 +1,6 @@
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
-import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
+import { copyPacked, type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import type { BackendKey } from '../graph/backend.ts'
 import type { EnvoyResource } from '../xds/resource.ts'
 import { sameList } from './virtual-host.ts'
@@ -64,6 +64,16 @@ class BackendResource implements EnvoyResource {
 
   get bytes(): Uint8Array {
     return typeof this.#bytes === 'string' ? unpackBytes(this.#bytes) : this.#bytes
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length
+  }
+
+  copyBytes(into: Buffer, at: number): number {
+    if (typeof this.#bytes === 'string') return copyPacked(this.#bytes, into, at)
+    into.set(this.#bytes, at)
+    return this.#bytes.length
   }
 
   get sources(): readonly string[] {

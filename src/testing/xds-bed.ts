@@ -12,7 +12,6 @@ import type { XdsServerOptions } from '../xds/server-options.ts'
 import type { Session } from '../xds/session.ts'
 import type { Variant } from '../xds/stream-context.ts'
 import type { StreamState } from '../xds/stream-state.ts'
-import { flattenMessage } from '../xds/wire.ts'
 import { FakeClock } from './xds-clock.ts'
 
 export type TypeName = keyof typeof typeUrls
@@ -182,7 +181,7 @@ export class FakeProxy {
   #wire(): Wire {
     return {
       write: (message, flushed) => {
-        const response = this.#decode(flattenMessage(message))
+        const response = this.#decode(message.encode())
         this.onWrite(response)
         const read = (): void => {
           this.responses.push(response)

@@ -3,9 +3,9 @@ import { constants } from 'node:http2'
 import { type ServerDuplexStream, status } from '@grpc/grpc-js'
 import { type Peer, parseCertificateNames } from './authenticator.ts'
 import type { Wire } from './outlet.ts'
-import { flattenMessage, type WireMessage } from './wire.ts'
+import type { WireMessage } from './wire.ts'
 
-/** Requests come as bytes, so that malformed ones are our answer to give; responses leave as pieces. */
+/** Requests come as bytes, so that malformed ones are our answer to give; responses are made when they go. */
 export type AdsCall = ServerDuplexStream<Buffer, WireMessage>
 
 const service = '/envoy.service.discovery.v3.AggregatedDiscoveryService'
@@ -17,8 +17,8 @@ function method(name: string) {
     responseStream: true,
     requestSerialize: (value: Buffer) => value,
     requestDeserialize: (bytes: Buffer) => bytes,
-    responseSerialize: flattenMessage,
-    responseDeserialize: (bytes: Buffer): WireMessage => ({ parts: [bytes], byteLength: bytes.length }),
+    responseSerialize: (message: WireMessage) => message.encode(),
+    responseDeserialize: (bytes: Buffer): WireMessage => ({ byteLength: bytes.length, encode: () => bytes }),
   } as const
 }
 

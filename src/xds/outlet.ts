@@ -28,7 +28,7 @@ export interface OutletOptions {
 
 /**
  * The way out of one stream: respects the peer's pace, and knows when it has stopped. What waits here
- * are references to shared bytes; only the message that the transport is working on is a copy.
+ * are references to resources; only the message that the transport is working on is a copy.
  */
 export class Outlet {
   readonly #wire: Wire

@@ -12,6 +12,10 @@ export interface EnvoyResource {
   readonly version: string
   /** The encoded message (not yet wrapped in an Any). */
   readonly bytes: Uint8Array
+  /** Their number; there where telling it is cheaper than making them. */
+  readonly byteLength?: number
+  /** Puts `bytes` into a message, from `at` on; there where they need not be made for that. @returns their number */
+  copyBytes?(into: Buffer, at: number): number
   /** Canonical keys of the user's objects that this came from: answers "why is this here?" and receives a NACK. */
   readonly sources: readonly string[]
   /**

@@ -345,8 +345,8 @@ describe.each(variants)('%s', (variant) => {
 
 test('C21: no resource has a time to live', () => {
   const resource = makeResource('cluster', 'c')
-  const { parts } = encodeDeltaResponse({ typeUrl: typeUrls.cluster, nonce: 'n', resources: [resource], removed: [] })
-  const message = envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(Buffer.concat(parts))
+  const fields = { typeUrl: typeUrls.cluster, nonce: 'n', resources: [resource], removed: [] }
+  const message = envoy.service.discovery.v3.DeltaDiscoveryResponse.decode(encodeDeltaResponse(fields).encode())
   expect(message.resources?.[0]).toMatchObject({ name: 'c', version: resource.version })
   expect(message.resources?.[0]?.ttl ?? undefined).toBeUndefined()
 })

@@ -1,107 +1,135 @@
-import protobuf from 'protobufjs/minimal.js'
-import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /**
- * A response as the pieces that make it up. The pieces are shared among streams and copied into one
- * buffer only when the transport takes the message, so that a message that waits costs next to nothing.
+ * A response that is made when the transport takes it: until then it is what it speaks of, so that a message that
+ * waits costs next to nothing, however many streams wait with it.
  */
 export interface WireMessage {
-  readonly parts: readonly Uint8Array[]
   readonly byteLength: number
+  /** The whole message, in memory of its own. */
+  encode(): Buffer
 }
 
 /** Field numbers of DeltaDiscoveryResponse, DiscoveryResponse, Resource and Any. */
 const lengthDelimited = 2
 const tag = (field: number): number => (field << 3) | lengthDelimited
 
-/** @param size of the resource's own bytes, which may have to be made */
-type MakeHead = (resource: EnvoyResource, size: number) => Uint8Array
-
-/**
- * The heads of resources that were sent lately. Making one takes about a microsecond, so that they are remembered for
- * as long as many streams are sent the same, and not for as long as there is the resource. Packed, because what an
- * encoder hands out holds 64 KiB of scratch memory.
- */
-class Heads {
-  readonly #make: MakeHead
-  #made = 0
-  #heads = new WeakMap<EnvoyResource, PackedBytes>()
-
-  constructor(make: MakeHead) {
-    this.#make = make
-  }
-
-  get(resource: EnvoyResource, size: number): Uint8Array {
-    const known = this.#heads.get(resource)
-    if (known !== undefined) return unpackBytes(known)
-    const head = this.#make(resource, size)
-    if (++this.#made > rememberedHeads) {
-      this.#heads = new WeakMap()
-      this.#made = 1
-    }
-    this.#heads.set(resource, packBytes(head))
-    return head
-  }
-}
-
-const rememberedHeads = 1024
-const deltaHeads = new Heads(makeDeltaHead)
-const sotwHeads = new Heads(makeSotwHead)
-
 function varintSize(value: number): number {
   return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5
 }
 
-/** `Any{type_url, value}` up to its value, which follows as the resource's own bytes. */
-function writeAnyHead(writer: protobuf.Writer, { typeUrl }: EnvoyResource, size: number): void {
-  writer.uint32(tag(1)).string(typeUrl).uint32(tag(2)).uint32(size)
+/** Of a field with a number below 16. */
+function fieldSize(length: number): number {
+  return 1 + varintSize(length) + length
 }
 
-/** Bytes of a field with a number below 16. */
-function textSize(text: string): number {
-  const size = Buffer.byteLength(text)
-  return 1 + varintSize(size) + size
-}
+/** Writes a message of which every length is known before. */
+class Pen {
+  readonly #buffer: Buffer
+  #at = 0
 
-function anySize({ typeUrl }: EnvoyResource, size: number): number {
-  return textSize(typeUrl) + 1 + varintSize(size) + size
-}
-
-/** `resources` (2) of DeltaDiscoveryResponse: Resource{version = 1, name = 3, resource = 2}, up to the value. */
-function makeDeltaHead(resource: EnvoyResource, size: number): Uint8Array {
-  const { version, name } = resource
-  const any = anySize(resource, size)
-  const whole = textSize(version) + textSize(name) + 1 + varintSize(any) + any
-  const writer = protobuf.Writer.create().uint32(tag(2)).uint32(whole)
-  writer.uint32(tag(1)).string(version).uint32(tag(3)).string(name).uint32(tag(2)).uint32(any)
-  writeAnyHead(writer, resource, size)
-  return writer.finish()
-}
-
-/** `resources` (2) of DiscoveryResponse: Any, without the value at its end. */
-function makeSotwHead(resource: EnvoyResource, size: number): Uint8Array {
-  const writer = protobuf.Writer.create()
-  writer.uint32(tag(2)).uint32(anySize(resource, size))
-  writeAnyHead(writer, resource, size)
-  return writer.finish()
-}
-
-function join(front: Uint8Array, resources: readonly EnvoyResource[], heads: Heads): WireMessage {
-  const parts: Uint8Array[] = [front]
-  let byteLength = front.length
-  for (const resource of resources) {
-    const { bytes } = resource
-    const start = heads.get(resource, bytes.length)
-    parts.push(start, bytes)
-    byteLength += start.length + bytes.length
+  constructor(byteLength: number) {
+    this.#buffer = Buffer.allocUnsafe(byteLength)
   }
-  return { parts, byteLength }
+
+  /** The tag of a field, and how long it is. */
+  field(number: number, length: number): void {
+    const buffer = this.#buffer
+    buffer[this.#at++] = tag(number)
+    let left = length
+    for (; left >= 0x80; left >>>= 7) buffer[this.#at++] = (left & 0x7f) | 0x80
+    buffer[this.#at++] = left
+  }
+
+  text(number: number, text: string): void {
+    this.field(number, Buffer.byteLength(text))
+    this.#at += this.#buffer.write(text, this.#at)
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#buffer.set(bytes, this.#at)
+    this.#at += bytes.length
+  }
+
+  content(resource: EnvoyResource): void {
+    if (resource.copyBytes === undefined) this.bytes(resource.bytes)
+    else this.#at += resource.copyBytes(this.#buffer, this.#at)
+  }
+
+  finish(): Buffer {
+    return this.#buffer
+  }
+}
+
+/** How a kind of response holds its resources, in field 2. */
+interface Form {
+  /** Bytes in the field. */
+  size(resource: EnvoyResource): number
+  write(pen: Pen, resource: EnvoyResource): void
+}
+
+function contentSize(resource: EnvoyResource): number {
+  return resource.byteLength ?? resource.bytes.length
+}
+
+/** `Any{type_url = 1, value = 2}`. */
+const asAny: Form = {
+  size: (resource) => fieldSize(Buffer.byteLength(resource.typeUrl)) + fieldSize(contentSize(resource)),
+  write(pen, resource) {
+    pen.text(1, resource.typeUrl)
+    pen.field(2, contentSize(resource))
+    pen.content(resource)
+  },
+}
+
+/** `Resource{version = 1, name = 3, resource = 2}`. */
+const asResource: Form = {
+  size: (resource) =>
+    fieldSize(Buffer.byteLength(resource.version)) +
+    fieldSize(Buffer.byteLength(resource.name)) +
+    fieldSize(asAny.size(resource)),
+  write(pen, resource) {
+    pen.text(1, resource.version)
+    pen.text(3, resource.name)
+    pen.field(2, asAny.size(resource))
+    asAny.write(pen, resource)
+  },
+}
+
+/** A field with a text. */
+type TextField = readonly [number: number, text: string]
+
+class Response implements WireMessage {
+  readonly byteLength: number
+  readonly #fields: readonly TextField[]
+  readonly #resources: readonly EnvoyResource[]
+  readonly #form: Form
+
+  /** @param fields beside the resources */
+  constructor(fields: readonly TextField[], resources: readonly EnvoyResource[], form: Form) {
+    this.#fields = fields
+    this.#resources = resources
+    this.#form = form
+    let byteLength = 0
+    for (const [, text] of fields) byteLength += fieldSize(Buffer.byteLength(text))
+    for (const resource of resources) byteLength += fieldSize(form.size(resource))
+    this.byteLength = byteLength
+  }
+
+  encode(): Buffer {
+    const pen = new Pen(this.byteLength)
+    for (const [number, text] of this.#fields) pen.text(number, text)
+    for (const resource of this.#resources) {
+      pen.field(2, this.#form.size(resource))
+      this.#form.write(pen, resource)
+    }
+    return pen.finish()
+  }
 }
 
 /** What one resource adds to a message, to a few bytes. */
 export function wireSize(resource: EnvoyResource): number {
-  return resource.bytes.length + resource.typeUrl.length + resource.name.length + resource.version.length + 24
+  return contentSize(resource) + resource.typeUrl.length + resource.name.length + resource.version.length + 24
 }
 
 export interface DeltaResponse {
@@ -112,11 +140,9 @@ export interface DeltaResponse {
 }
 
 /** `DeltaDiscoveryResponse{type_url = 4, nonce = 5, removed_resources = 6, resources = 2}`. */
-export function encodeDeltaResponse(response: DeltaResponse): WireMessage {
-  const writer = protobuf.Writer.create()
-  writer.uint32(tag(4)).string(response.typeUrl).uint32(tag(5)).string(response.nonce)
-  for (const name of response.removed) writer.uint32(tag(6)).string(name)
-  return join(writer.finish(), response.resources, deltaHeads)
+export function encodeDeltaResponse({ typeUrl, nonce, resources, removed }: DeltaResponse): WireMessage {
+  const gone = removed.map((name): TextField => [6, name])
+  return new Response([[4, typeUrl], [5, nonce], ...gone], resources, asResource)
 }
 
 export interface SotwResponse {
@@ -127,14 +153,11 @@ export interface SotwResponse {
 }
 
 /** `DiscoveryResponse{version_info = 1, type_url = 4, nonce = 5, resources = 2}`. */
-export function encodeSotwResponse(response: SotwResponse): WireMessage {
-  const writer = protobuf.Writer.create()
-  writer.uint32(tag(1)).string(response.version).uint32(tag(4)).string(response.typeUrl)
-  writer.uint32(tag(5)).string(response.nonce)
-  return join(writer.finish(), response.resources, sotwHeads)
-}
-
-/** The one copy that a message costs. */
-export function flattenMessage(message: WireMessage): Buffer {
-  return Buffer.concat(message.parts, message.byteLength)
+export function encodeSotwResponse({ typeUrl, nonce, version, resources }: SotwResponse): WireMessage {
+  const fields: readonly TextField[] = [
+    [1, version],
+    [4, typeUrl],
+    [5, nonce],
+  ]
+  return new Response(fields, resources, asAny)
 }
