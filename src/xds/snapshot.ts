@@ -262,8 +262,14 @@ export class ScopeView {
     return tableTypes.some((typeUrl) => this.refusedNames(typeUrl).next().done === false)
   }
 
+  /** Asked for each resource of a first load, of which nothing is retained. */
+  #retainsAny(): boolean {
+    for (const type of this.#types.values()) if (type.retained.size > 0) return true
+    return false
+  }
+
   #scheduleExpiry(): void {
-    if (this.#cancelExpiry !== undefined) return
+    if (this.#cancelExpiry !== undefined || !this.#retainsAny()) return
     const now = this.#options.clock.now()
     let first = Number.POSITIVE_INFINITY
     const isTableRefused = this.#isTableRefused()
