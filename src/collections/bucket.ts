@@ -62,6 +62,12 @@ export class Bucket<V> extends Watch {
 
   /** At most one edit per key. Replacing one of 20,000 values costs a copy of the array at most, never a sort. */
   apply(edits: readonly Edit<V>[]): void {
+    const [only] = edits
+    if (this.size === 0 && edits.length === 1 && only?.value !== undefined && !this.#isShared) {
+      this.#keys = only.key
+      this.#values = only.value
+      return
+    }
     const isBare = !this.#isShared && typeof this.#keys === 'string'
     const members: Members<V> = {
       keys: typeof this.#keys === 'string' ? [this.#keys] : this.#keys,

@@ -30,7 +30,7 @@ export abstract class CellNode<K extends string, V, Output, K2 extends string, W
     return this.input.keys()
   }
 
-  protected settleKeys(keys: ReadonlySet<K>): void {
+  protected settleKeys(keys: readonly K[]): void {
     for (const key of keys) {
       const value = this.input.get(key)
       if (value === undefined) this.#remove(key)
@@ -39,7 +39,7 @@ export abstract class CellNode<K extends string, V, Output, K2 extends string, W
   }
 
   #remove(key: K): void {
-    this.failing.delete(key)
+    if (this.failing.size > 0) this.failing.delete(key)
     const cell = this.cells.get(key)
     if (cell === undefined) return
     this.readCount -= countFew(cell.reads)
@@ -49,19 +49,21 @@ export abstract class CellNode<K extends string, V, Output, K2 extends string, W
   }
 
   #update(key: K, value: V): void {
-    const cell = this.cells.get(key) ?? new Cell(this, key)
+    const known = this.cells.get(key)
+    const cell = known ?? new Cell<Output>(this, key)
     const run = new Run(this)
     this.computations++
     try {
       this.recompute(cell, value, run)
-      this.failing.delete(key)
+      if (this.failing.size > 0) this.failing.delete(key)
     } catch (error) {
       this.noteFailure(key, error)
     }
     this.readCount += run.end(cell)
     // What comes to nothing and has read nothing needs no memory: filters leave out most of their input.
-    if (cell.output === undefined && cell.reads === undefined) this.cells.delete(key)
-    else this.cells.set(key, cell)
+    if (cell.output !== undefined || cell.reads !== undefined) {
+      if (known === undefined) this.cells.set(key, cell)
+    } else if (known !== undefined) this.cells.delete(key)
   }
 
   override tally(retained: Retained): void {

@@ -69,34 +69,47 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
     forEachOfFew(cell.output, (claim) => this.#withdraw(claim))
   }
 
-  #collect(inputKey: string, entries: Iterable<readonly [K2, W]>): Map<K2, W> {
-    const wanted = new Map<K2, W>()
-    for (const [key, value] of entries) {
+  /** Each key once. Most inputs have one entry or none: no Map is made for them. */
+  #collect(inputKey: string, entries: Iterable<readonly [K2, W]>): readonly (readonly [K2, W])[] {
+    const wanted: readonly (readonly [K2, W])[] = Array.isArray(entries) ? entries : [...entries]
+    for (const [, value] of wanted)
       if (value === undefined) assert(false, `an entry of "${this.name}" is never undefined: leave it out instead`)
-      if (wanted.has(key)) this.#reportConflict(key, [inputKey, inputKey])
-      else wanted.set(key, value)
+    if (wanted.length < 2) return wanted
+    const first = new Map<K2, W>()
+    for (const [key, value] of wanted) {
+      if (first.has(key)) this.#reportConflict(key, [inputKey, inputKey])
+      else first.set(key, value)
     }
-    return wanted
+    return first.size === wanted.length ? wanted : [...first]
   }
 
-  #claim(cell: ManyCell<W>, wanted: ReadonlyMap<K2, W>): void {
-    const before = new Map(unpack(cell.output).map((claim) => [claim.key, claim]))
-    const after: Claim<W>[] = []
-    for (const [key, value] of wanted) {
-      let claim = before.get(key)
-      if (claim === undefined) {
-        this.#touch(key)
-        claim = { cell, key, value }
-        this.#claims.set(key, addToFew(this.#claims.get(key), claim))
-      } else if (!this.isEqual(key, claim.value, value)) {
+  #claim(cell: ManyCell<W>, wanted: readonly (readonly [K2, W])[]): void {
+    const { output } = cell
+    if (output === undefined) {
+      cell.output = pack(wanted.map(([key, value]) => this.#make(cell, key, value)))
+      return
+    }
+    const before = new Map(unpack(output).map((claim) => [claim.key, claim]))
+    const after = wanted.map(([key, value]) => {
+      const claim = before.get(key)
+      if (claim === undefined) return this.#make(cell, key, value)
+      before.delete(key)
+      if (!this.isEqual(key, claim.value, value)) {
         this.#touch(key)
         claim.value = value
       }
-      before.delete(key)
-      after.push(claim)
-    }
+      return claim
+    })
     for (const claim of before.values()) this.#withdraw(claim)
     cell.output = pack(after)
+  }
+
+  #make(cell: ManyCell<W>, key: K2, value: W): Claim<W> {
+    const claim = { cell, key, value }
+    const others = this.#claims.get(key)
+    if (!this.#touched.has(key)) this.#touched.set(key, winnerOf(others)?.value)
+    this.#claims.set(key, addToFew(others, claim))
+    return claim
   }
 
   #withdraw(claim: Claim<W>): void {
@@ -113,19 +126,14 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
   #show(key: K2, before: W | undefined): void {
     const claims = this.#claims.get(key)
     if (countFew(claims) > 1) this.#reportConflict(key, this.#claimants(key))
-    const winner = this.#winner(key)
+    const winner = winnerOf(claims)
     if (!this.isEqual(key, before, winner?.value)) this.emit(key, before, winner?.value)
     // Equal, so the instance that everybody holds already stays the only one.
     else if (winner !== undefined && before !== undefined) winner.value = before
   }
 
   #winner(key: string): Claim<W> | undefined {
-    const claims = this.#claims.get(key)
-    let winner: Claim<W> | undefined
-    forEachOfFew(claims, (claim) => {
-      if (winner === undefined || claim.cell.key < winner.cell.key) winner = claim
-    })
-    return winner
+    return winnerOf(this.#claims.get(key))
   }
 
   #claimants(key: string): string[] {
@@ -161,4 +169,13 @@ export class DerivedManyNode<K extends string, V, K2 extends string, W> extends 
     super.tally(retained)
     retained.pending += this.#touched.size
   }
+}
+
+function winnerOf<W>(claims: Few<Claim<W>>): Claim<W> | undefined {
+  if (countFew(claims) < 2) return claims as Claim<W> | undefined
+  let winner: Claim<W> | undefined
+  forEachOfFew(claims, (claim) => {
+    if (winner === undefined || claim.cell.key < winner.cell.key) winner = claim
+  })
+  return winner
 }

@@ -45,9 +45,13 @@ export function countFew(few: Few<object>): number {
   return Array.isArray(few) ? few.length : 1
 }
 
-/** Copies several, because an array that was pushed to keeps room for more. */
-export function pack<T extends object>(items: readonly T[]): Packed<T> {
-  return items.length > 1 ? items.slice() : items[0]
+/**
+ * Copies several, because an array that was pushed to keeps room for more.
+ * @param count the first of them; all unless given
+ */
+export function pack<T extends object>(items: readonly T[], count = items.length): Packed<T> {
+  if (count === 0) return undefined
+  return count > 1 ? items.slice(0, count) : items[0]
 }
 
 /** The items in their order. Only several are kept as an array; otherwise it is a new one each time. */

@@ -28,7 +28,7 @@ export class IndexKeysNode<I extends string> extends CollectionNode<I, I> {
     return this.#index.keys()
   }
 
-  protected settleKeys(keys: ReadonlySet<I>): void {
+  protected settleKeys(keys: readonly I[]): void {
     for (const key of keys) {
       const before = this.get(key)
       const after = this.#index.count(key) > 0 ? key : undefined

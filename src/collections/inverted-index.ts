@@ -65,12 +65,14 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     for (const [key] of this.on.entries()) yield key
   }
 
-  protected settleKeys(keys: ReadonlySet<K>): void {
+  protected settleKeys(keys: readonly K[]): void {
     const edits = new Map<Bucket<V>, Edit<V>[]>()
     const edit = (bucket: Bucket<V>, key: K, value: V | undefined) => {
       const list = edits.get(bucket)
-      if (list === undefined) edits.set(bucket, [{ key, value }])
-      else list.push({ key, value })
+      if (list !== undefined) list.push({ key, value })
+      // Most index keys have one member, which need not wait for others unless they are before it.
+      else if (bucket.size === 0 && edits.size === 0) this.#apply(bucket, [{ key, value }])
+      else edits.set(bucket, [{ key, value }])
     }
     for (const key of keys) {
       const value = this.on.get(key)
@@ -80,7 +82,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
         this.#strays.set(key, pack(standing))
         continue
       }
-      this.#strays.delete(key)
+      if (this.#strays.size > 0) this.#strays.delete(key)
       for (const bucket of standing) if (bucket.stamp !== this.#stamp) edit(bucket, key, undefined)
       for (const bucket of after) edit(bucket, key, value)
       this.#members += Number(after.length > 0) - Number(standing.length > 0)
@@ -90,6 +92,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   /** Where the member stands, each bucket once; forgets what it was. */
   #standing(key: K): readonly Bucket<V>[] {
+    if (this.#before.size === 0 && this.#strays.size === 0) return nobody
     const before = this.#before.get(key)
     this.#before.delete(key)
     if (this.#strays.has(key)) {
@@ -120,17 +123,18 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   /** The buckets where the value belongs, each once; undefined if that cannot be told, so that it stays where it is. */
   #place(key: K, value: V | undefined): Bucket<V>[] | undefined {
-    let wanted: readonly I[] = []
+    let wanted: readonly I[] = nobody
     if (value !== undefined) {
       this.computations++
       try {
-        wanted = [...this.#keysOf(value, key)]
+        const names = this.#keysOf(value, key)
+        wanted = Array.isArray(names) ? names : [...names]
       } catch (error) {
         this.noteFailure(key, error)
         return undefined
       }
     }
-    this.failing.delete(key)
+    if (this.failing.size > 0) this.failing.delete(key)
     this.#stamp = nextStamp()
     const buckets: Bucket<V>[] = []
     for (const name of wanted) {
@@ -148,7 +152,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     this.#size += Number(bucket.size > 0) - Number(before > 0)
     if (bucket.isIdle) this.#buckets.forget(bucket)
     for (const dependent of this.dependents) dependent.markDirty(bucket.key)
-    this.values.wake(bucket.key)
+    bucket.wake()
     if (bucket.size !== before) this.presence.wake(bucket.key)
   }
 

@@ -7,8 +7,8 @@ import type { Watch } from './watch.ts'
  */
 export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
   readonly #parts: readonly CollectionNode<K, V>[]
-  /** While a batch settles: what parts that have changed showed before. */
-  readonly #before: Map<K, Map<Node, V | undefined>> = new Map()
+  /** While a batch settles: what parts that have changed showed before, or the one part that has changed and showed nothing. */
+  readonly #before: Map<K, Node | Map<Node, V | undefined>> = new Map()
   /** What is still shown although another part has its way now, because that one's value is equal. */
   readonly #kept: Map<K, V> = new Map()
   #size = 0
@@ -46,12 +46,25 @@ export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
   }
 
   override noteInput(key: K, before: V | undefined, from: Node): void {
-    super.noteInput(key, before, from)
     // What was there before this node was has never been shown.
-    if (!this.isFilled) return
+    if (!this.isFilled) {
+      this.markDirty(key)
+      return
+    }
     const known = this.#before.get(key)
-    if (known) known.set(from, before)
-    else this.#before.set(key, new Map([[from, before]]))
+    if (known instanceof Map) known.set(from, before)
+    else if (known !== undefined)
+      this.#before.set(
+        key,
+        new Map<Node, V | undefined>([
+          [known, undefined],
+          [from, before],
+        ]),
+      )
+    else {
+      super.noteInput(key, before, from)
+      this.#before.set(key, before === undefined ? from : new Map([[from, before]]))
+    }
   }
 
   protected *initialKeys(): Generator<K> {
@@ -60,7 +73,7 @@ export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
     }
   }
 
-  protected settleKeys(keys: ReadonlySet<K>): void {
+  protected settleKeys(keys: readonly K[]): void {
     for (const key of keys) {
       const before = this.#shown(key)
       const winner = this.#winner(key)
@@ -70,7 +83,7 @@ export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
         if (before !== undefined && before !== after) this.#kept.set(key, before)
         continue
       }
-      this.#kept.delete(key)
+      if (this.#kept.size > 0) this.#kept.delete(key)
       this.#size += Number(after !== undefined) - Number(before !== undefined)
       this.emit(key, before, after)
     }
@@ -81,10 +94,11 @@ export class JoinNode<K extends string, V> extends CollectionNode<K, V> {
     const changed = this.#before.get(key)
     if (changed === undefined) return undefined
     this.#before.delete(key)
-    const kept = this.#kept.get(key)
+    const kept = this.#kept.size > 0 ? this.#kept.get(key) : undefined
     if (kept !== undefined) return kept
     for (const part of this.#parts) {
-      const shown = changed.has(part) ? changed.get(part) : part.getSettled(key)
+      if (part === changed) continue
+      const shown = changed instanceof Map && changed.has(part) ? changed.get(part) : part.getSettled(key)
       if (shown !== undefined) return shown
     }
     return undefined

@@ -72,9 +72,11 @@ export abstract class Node {
   readonly failing: Map<string, string> = new Map()
   #isAwake: boolean
   #isFilled = false
-  readonly #dirty: Set<string> = new Set()
-  /** Of a batch in turns: to begin at the front again would be to step over all that has been settled. */
-  #upcoming: SetIterator<string> | undefined = undefined
+  #dirty: string[] = []
+  /** Whether a key may stand in `#dirty` twice. A Set of them would cost a first load more than what it does with them. */
+  #mayRepeat = false
+  /** Of a batch in turns: how many of `#dirty` have been settled. */
+  #settled = 0
 
   constructor(place: NodePlace, kind: CollectionKind, inputs: readonly Node[], values = watchTable(place.name)) {
     this.host = place.host
@@ -90,8 +92,11 @@ export abstract class Node {
 
   abstract readonly size: number
 
+  /** As often as one likes. */
   markDirty(key: string): void {
-    if (this.#isAwake) this.#dirty.add(key)
+    if (!this.#isAwake) return
+    this.#dirty.push(key)
+    this.#mayRepeat = true
   }
 
   /** Somebody wants to know what is here. Its inputs have settled, because they were created before whoever asks. */
@@ -107,7 +112,7 @@ export abstract class Node {
    * Whoever needs that notes it here, instead of keeping a map of what it has seen.
    */
   noteInput(key: string, _before: unknown, _from: Node): void {
-    this.markDirty(key)
+    if (this.#isAwake) this.#dirty.push(key)
   }
 
   /** Whether what the inputs had when the node was created has been taken up, or is being so. */
@@ -116,7 +121,7 @@ export abstract class Node {
   }
 
   get isDirty(): boolean {
-    return this.#isAwake && (!this.#isFilled || this.#dirty.size > 0)
+    return this.#isAwake && (!this.#isFilled || this.#dirty.length > 0)
   }
 
   /**
@@ -127,36 +132,30 @@ export abstract class Node {
     if (!this.#isAwake) return
     if (!this.#isFilled) {
       this.#isFilled = true
-      for (const key of this.initialKeys()) this.#dirty.add(key)
+      for (const key of this.initialKeys()) this.markDirty(key)
     }
-    if (this.#dirty.size === 0) return
-    if (this.#dirty.size > limit) {
-      const some = this.#takeDirty(limit)
-      this.settleKeys(some)
-      for (const key of some) this.#dirty.delete(key)
+    if (this.#mayRepeat) {
+      this.#dirty = [...new Set(this.#settled === 0 ? this.#dirty : this.#dirty.slice(this.#settled))]
+      this.#settled = 0
+      this.#mayRepeat = false
+    }
+    const { length } = this.#dirty
+    if (length === 0) return
+    const end = Math.min(length, this.#settled + limit)
+    this.settleKeys(this.#settled === 0 && end === length ? this.#dirty : this.#dirty.slice(this.#settled, end))
+    if (end < length) {
+      this.#settled = end
       return
     }
-    this.#upcoming = undefined
-    this.settleKeys(this.#dirty)
-    this.#dirty.clear()
+    this.#dirty = []
+    this.#settled = 0
     this.finishKeys()
-  }
-
-  #takeDirty(limit: number): ReadonlySet<string> {
-    const some = new Set<string>()
-    while (some.size < limit) {
-      this.#upcoming ??= this.#dirty.values()
-      const { done, value } = this.#upcoming.next()
-      if (!done) some.add(value)
-      // What is left over stands before it: the settling of it has failed.
-      else this.#upcoming = undefined
-    }
-    return some
   }
 
   /** The keys to start with when the node is created onto inputs that have entries already. */
   protected abstract initialKeys(): Iterable<string>
-  protected abstract settleKeys(keys: ReadonlySet<string>): void
+  /** @param keys each once */
+  protected abstract settleKeys(keys: readonly string[]): void
   /** All keys of the batch have been settled. */
   protected finishKeys(): void {}
 
@@ -176,7 +175,7 @@ export abstract class Node {
       retained.readers += readers
     }
     retained.reads += this.readCount
-    retained.pending += this.#dirty.size
+    retained.pending += this.#dirty.length - this.#settled
     retained.failing += this.failing.size
   }
 

@@ -1,18 +1,32 @@
 import { assert } from '../base/assert.ts'
+import type { Bucket } from './bucket.ts'
 import type { Collection, Index, Reads } from './collection.ts'
-import { pack, unpack } from './few.ts'
+import { countFew, forEachOfFew, type Packed, pack } from './few.ts'
 import { Node } from './node.ts'
 import { type Cell, nextStamp, type Watch } from './watch.ts'
+
+const nobody: readonly never[] = Object.freeze([])
+
+/** Of the last run, for the next one: an array for each would be what a first load allocates most. */
+let spare: Watch[] | undefined
+
+/** Longer ones are not kept for the next run. */
+const longestSpare = 32
 
 /** One computation of one cell: hands out what it reads and remembers it. Good for that computation only. */
 export class Run implements Reads {
   readonly #owner: Node
   readonly #stamp = nextStamp()
-  readonly #watches: Watch[] = []
+  /** Only the first `#count` are this run's. */
+  readonly #watches: Watch[]
+  #count = 0
   #isOpen = true
 
   constructor(owner: Node) {
     this.#owner = owner
+    this.#watches = spare ?? []
+    // A run inside this one, of a lazy node that it awakens, has an array of its own.
+    spare = undefined
   }
 
   get<K extends string, V>(from: Collection<K, V>, key: K): V | undefined {
@@ -26,8 +40,10 @@ export class Run implements Reads {
   }
 
   lookup<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): readonly V[] {
-    this.#remember(this.#readable(index).values.obtain(key))
-    return index.lookup(key)
+    // The watch of a key of an index is its bucket: it need not be looked for again.
+    const bucket = this.#readable(index).values.obtain(key) as Bucket<V>
+    this.#remember(bucket)
+    return bucket.size === 0 ? nobody : bucket.values
   }
 
   count<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): number {
@@ -41,21 +57,23 @@ export class Run implements Reads {
    */
   end(cell: Cell<unknown>): number {
     this.#isOpen = false
-    const before = unpack(cell.reads)
-    const after = this.#watches
-    if (before.length === after.length && before.every((watch, i) => watch === after[i])) return 0
-    for (const watch of after) watch.addReader(cell)
-    for (const watch of before) {
+    const before = cell.reads
+    const watches = this.#watches
+    const count = this.#count
+    if (watches.length <= longestSpare) spare = watches
+    if (isSame(before, watches, count)) return 0
+    for (let i = 0; i < count; i++) (watches[i] as Watch).addReader(cell)
+    forEachOfFew(before, (watch) => {
       if (watch.stamp !== this.#stamp) watch.removeReader(cell)
-    }
-    cell.reads = pack(after)
-    return after.length - before.length
+    })
+    cell.reads = pack(watches, count)
+    return count - countFew(before)
   }
 
   #remember(watch: Watch): void {
     if (watch.stamp === this.#stamp) return
     watch.stamp = this.#stamp
-    this.#watches.push(watch)
+    this.#watches[this.#count++] = watch
   }
 
   // The sentences are built only when they are needed: this is the innermost path of everything.
@@ -71,4 +89,9 @@ export class Run implements Reads {
     from.awaken()
     return from
   }
+}
+
+function isSame(before: Packed<Watch>, watches: readonly Watch[], count: number): boolean {
+  if (!Array.isArray(before)) return before === undefined ? count === 0 : count === 1 && watches[0] === before
+  return before.length === count && before.every((watch, i) => watch === watches[i])
 }

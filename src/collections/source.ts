@@ -3,8 +3,8 @@ import type { Source } from './collection.ts'
 import { CollectionNode, type Equals, type NodePlace, type Reference, type Retained } from './node.ts'
 import type { Watch } from './watch.ts'
 
-/** A write as it waits for its batch: undefined deletes. */
-type Write<V> = { readonly value: V | undefined }
+/** Writes as they wait for their batch: undefined deletes. */
+type Writes<K extends string, V> = Map<K, V | undefined>
 
 /**
  * Writes wait in two steps. The open batch collects them in `#staged`; its end seals them, or throws
@@ -14,8 +14,8 @@ type Write<V> = { readonly value: V | undefined }
  */
 export class SourceNode<K extends string, V> extends CollectionNode<K, V> implements Source<K, V> {
   readonly #entries: Map<K, V> = new Map()
-  readonly #sealed: Map<K, Write<V>> = new Map()
-  readonly #staged: Map<K, Write<V>> = new Map()
+  #sealed: Writes<K, V> = new Map()
+  #staged: Writes<K, V> = new Map()
 
   constructor(place: NodePlace, equals: Equals<V> | undefined) {
     super(place, 'source', [], equals)
@@ -23,16 +23,16 @@ export class SourceNode<K extends string, V> extends CollectionNode<K, V> implem
 
   get size(): number {
     let size = this.#entries.size
-    for (const [key, write] of this.#writes()) {
-      size += Number(write.value !== undefined) - Number(this.#entries.has(key))
+    for (const [key, value] of this.#writes()) {
+      size += Number(value !== undefined) - Number(this.#entries.has(key))
     }
     return size
   }
 
   get(key: K): V | undefined {
     if (this.host.isBatchOpen) {
-      const write = this.#staged.get(key) ?? this.#sealed.get(key)
-      if (write !== undefined) return write.value
+      if (this.#staged.has(key)) return this.#staged.get(key)
+      if (this.#sealed.has(key)) return this.#sealed.get(key)
     }
     return this.#entries.get(key)
   }
@@ -42,7 +42,7 @@ export class SourceNode<K extends string, V> extends CollectionNode<K, V> implem
     for (const entry of this.#entries) {
       if (!writes.has(entry[0])) yield entry
     }
-    for (const [key, { value }] of writes) {
+    for (const [key, value] of writes) {
       if (value !== undefined) yield [key, value]
     }
   }
@@ -74,18 +74,19 @@ export class SourceNode<K extends string, V> extends CollectionNode<K, V> implem
 
   #write(key: K, value: V | undefined): void {
     if (!this.host.isBatchOpen) assert(false, `"${this.name}" is changed inside a batch only`)
-    this.#staged.set(key, { value })
+    this.#staged.set(key, value)
   }
 
   /** The writes that the caller may see: those of the open batch, and those before it that wait to settle. */
-  #writes(): ReadonlyMap<K, Write<V>> {
+  #writes(): ReadonlyMap<K, V | undefined> {
     if (!this.host.isBatchOpen) return new Map()
     return this.#sealed.size === 0 ? this.#staged : new Map([...this.#sealed, ...this.#staged])
   }
 
   /** The open batch has ended well. */
   seal(): void {
-    for (const [key, write] of this.#staged) this.#sealed.set(key, write)
+    if (this.#sealed.size === 0) [this.#sealed, this.#staged] = [this.#staged, this.#sealed]
+    else for (const [key, value] of this.#staged) this.#sealed.set(key, value)
     this.#staged.clear()
   }
 
@@ -99,7 +100,7 @@ export class SourceNode<K extends string, V> extends CollectionNode<K, V> implem
   }
 
   override settle(): void {
-    for (const [key, { value: after }] of this.#sealed) {
+    for (const [key, after] of this.#sealed) {
       const before = this.#entries.get(key)
       if (this.isEqual(key, before, after)) continue
       if (after === undefined) this.#entries.delete(key)

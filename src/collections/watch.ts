@@ -48,6 +48,11 @@ export class Watch {
     this.readers = addToFew(this.readers, cell)
   }
 
+  /** Whoever has read the key computes again when its turn comes. */
+  wake(): void {
+    if (this.readers !== undefined) forEachOfFew(this.readers, (cell) => cell.owner.markDirty(cell.key))
+  }
+
   removeReader(cell: Cell<unknown>): void {
     this.readers = removeFromFew(this.readers, cell)
     if (this.isIdle) this.table.forget(this)
@@ -76,11 +81,10 @@ export class WatchTable<W extends Watch = Watch> {
 
   obtain(key: string): W {
     this.#watches ??= new Map()
-    let watch = this.#watches.get(key)
-    if (watch === undefined) {
-      watch = this.#make(this, key)
-      this.#watches.set(key, watch)
-    }
+    const known = this.#watches.get(key)
+    if (known !== undefined) return known
+    const watch = this.#make(this, key)
+    this.#watches.set(key, watch)
     return watch
   }
 
@@ -89,9 +93,9 @@ export class WatchTable<W extends Watch = Watch> {
     if (this.#watches?.size === 0) this.#watches = undefined
   }
 
-  /** Whoever has read the key computes again when its turn comes. */
+  /** As {@link Watch.wake}, if there is a watch of the key. */
   wake(key: string): void {
-    forEachOfFew(this.find(key)?.readers, (cell) => cell.owner.markDirty(cell.key))
+    this.#watches?.get(key)?.wake()
   }
 
   /** For tests and dumps: walks everything. */
