@@ -74,6 +74,8 @@ export interface ServingOptions extends ControlPlaneOptions {
   readonly listenAddress?: InfrastructureOptions['listenAddress']
   /** Whether a caller is another replica; without it there are none. */
   readonly isReplica?: XdsServerOptions['isReplica']
+  /** Statuses are derived when somebody awakens them: of several replicas one writes, and proxies go first. */
+  readonly lazyStatuses?: boolean
 }
 
 export interface ServingControlPlane extends ControlPlane {
@@ -159,7 +161,7 @@ function createPipeline(
 
 function complete(
   pipeline: Pipeline,
-  { controllerNames }: ControlPlaneOptions,
+  { controllerNames, lazyStatuses = false }: ControlPlaneOptions & Pick<ServingOptions, 'lazyStatuses'>,
   programming: ReturnType<typeof createProgramming>,
   refusals?: ReturnType<typeof createRefusals>,
 ): ControlPlane {
@@ -171,6 +173,7 @@ function complete(
       controllerName,
       bundle: pipeline.bundle,
       selectorProblems: pipeline.selectorProblems,
+      isLazy: lazyStatuses,
       ...(refusals && { refusals }),
     }),
   }

@@ -14,10 +14,11 @@ import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
+import { firstBurst } from './first-burst.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
-import { createSink } from './object-sink.ts'
+import { createPauses, createSink } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
 import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
@@ -41,6 +42,7 @@ import {
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import { WaitingRoom } from './providers/kubernetes/waiting-room.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
+import { listStatusCollections } from './status/statuses.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
 import { listProxyStatuses } from './xds/proxy-status.ts'
 
@@ -99,6 +101,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
     tablePolicy: { ...defaultTablePolicy, tables: options.tables },
     allowsLocalBackends: options.allowLocalBackends,
+    lazyStatuses: true,
   })
   const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems, selectorProblems } =
     controlPlane
@@ -183,10 +186,19 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   })
 
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
+  let isLeading = false
+  let served = Promise.resolve()
+  let derivedStatuses: Promise<void> | undefined
+  const deriveStatuses = async () => {
+    await served
+    await scheduler.awakenInTurns(listStatusCollections(statuses), createPauses())
+  }
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
+    isLeading = isLeader
     if (isLeader) {
-      writer.activate()
+      derivedStatuses ??= deriveStatuses()
+      void derivedStatuses.then(() => isLeading && !isStopped && writer.activate())
       provisioner.start()
       selectorServices.start()
     } else {
@@ -273,6 +285,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
+    served = firstBurst(xds.counters, clock)
     waitingRoom.open()
     logger.info('The objects of the cluster are known; proxies are served')
     replicas.start()

@@ -22,7 +22,8 @@ export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler
   }
 }
 
-function createPauses(): () => Promise<void> | undefined {
+/** Of work that is done in turns. @returns what to call between its pieces */
+export function createPauses(): () => Promise<void> | undefined {
   let end = performance.now() + turn
   return () => {
     if (performance.now() < end) return undefined

@@ -71,6 +71,8 @@ export abstract class Node {
   /** Input keys whose last computation threw, and what it said. */
   readonly failing: Map<string, string> = new Map()
   #isAwake: boolean
+  /** What somebody wants of it is being filled in by and by; until then it stays out of batches. */
+  #isAwakening = false
   #isFilled = false
   #dirty: string[] = []
   /** Whether a key may stand in `#dirty` twice. A Set of them would cost a first load more than what it does with them. */
@@ -101,10 +103,27 @@ export abstract class Node {
 
   /** Somebody wants to know what is here. Its inputs have settled, because they were created before whoever asks. */
   awaken(): void {
-    if (this.#isAwake) return
+    if (this.#isAwake && !this.#isAwakening) return
     for (const input of this.inputs) input.awaken()
     this.#isAwake = true
+    this.#isAwakening = false
     this.settle()
+  }
+
+  /**
+   * The same by and by: batches may come between, and nobody may read it before it is done.
+   * @returns whether it is
+   */
+  awakenSome(limit: number): boolean {
+    if (!this.#isAwake) {
+      for (const input of this.inputs) input.awaken()
+      this.#isAwake = true
+      this.#isAwakening = true
+    }
+    if (!this.#isAwakening) return true
+    this.#settle(limit)
+    this.#isAwakening = this.#dirty.length > 0
+    return !this.#isAwakening
   }
 
   /**
@@ -112,7 +131,10 @@ export abstract class Node {
    * Whoever needs that notes it here, instead of keeping a map of what it has seen.
    */
   noteInput(key: string, _before: unknown, _from: Node): void {
-    if (this.#isAwake) this.#dirty.push(key)
+    if (!this.#isAwake) return
+    this.#dirty.push(key)
+    // It may be one of those that a batch before this one has left over.
+    if (this.#isAwakening) this.#mayRepeat = true
   }
 
   /** Whether what the inputs had when the node was created has been taken up, or is being so. */
@@ -121,7 +143,7 @@ export abstract class Node {
   }
 
   get isDirty(): boolean {
-    return this.#isAwake && (!this.#isFilled || this.#dirty.length > 0)
+    return this.#isAwake && !this.#isAwakening && (!this.#isFilled || this.#dirty.length > 0)
   }
 
   /**
@@ -129,7 +151,10 @@ export abstract class Node {
    * @param limit keys at most; with more of them the node stays dirty, and nobody may read it before it is done
    */
   settle(limit = Number.POSITIVE_INFINITY): void {
-    if (!this.#isAwake) return
+    if (this.#isAwake && !this.#isAwakening) this.#settle(limit)
+  }
+
+  #settle(limit: number): void {
     if (!this.#isFilled) {
       this.#isFilled = true
       for (const key of this.initialKeys()) this.markDirty(key)

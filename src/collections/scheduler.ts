@@ -30,6 +30,15 @@ export interface CollectionOptions<V> {
   readonly equals?: (a: V, b: V) => boolean
 }
 
+/** Of collections that may cost nothing. */
+export interface LazyOptions {
+  /**
+   * It, and what is derived from it, is empty until a derivation reads it, somebody subscribes, or it is awakened, and
+   * costs nothing until then.
+   */
+  readonly isLazy?: boolean
+}
+
 /** Between two pauses of a batch in turns: of the slowest derivations that is less than five milliseconds. */
 const keysPerTurn = 32
 
@@ -92,10 +101,10 @@ export class Scheduler {
     name: string,
     from: Collection<K, V>,
     compute: (value: V, reads: Reads, key: K) => W | undefined,
-    options: CollectionOptions<W> = {},
+    { equals, ...options }: CollectionOptions<W> & LazyOptions = {},
   ): Collection<K, W> {
     const input = this.#inputOf(from)
-    return this.#create(name, (place) => new DerivedNode(place, 'derive', input, compute, options.equals))
+    return this.#create(name, (place) => new DerivedNode({ ...place, ...options }, 'derive', input, compute, equals))
   }
 
   /**
@@ -115,13 +124,12 @@ export class Scheduler {
   /**
    * The values of `on` by the keys that `keysOf` names; naming one twice counts once. Where a value stands is not
    * kept but asked for again, so `keysOf` must name the same keys each time.
-   * A lazy one, and what is derived from it, is empty until a derivation reads it, and costs nothing until then.
    */
   index<K extends string, V, I extends string>(
     name: string,
     on: Collection<K, V>,
     keysOf: (value: V, key: K) => Iterable<I>,
-    options: { readonly isLazy?: boolean } = {},
+    options: LazyOptions = {},
   ): Index<I, K, V> {
     const node = this.#collectionNode(on)
     return this.#create(name, (place) => new IndexNode({ ...place, ...options }, node, keysOf))
@@ -216,6 +224,26 @@ export class Scheduler {
       this.#isDraining = false
       this.#drain()
     }
+  }
+
+  /**
+   * Fills lazy collections, by and by. Unlike a batch in turns this holds up no batch: what comes meanwhile is derived
+   * everywhere else when `batch` returns. Until the promise resolves nobody reads these collections.
+   * @param pause as in `batchInTurns`
+   */
+  async awakenInTurns(
+    collections: Iterable<{ readonly name: string }>,
+    pause: () => Promise<void> | undefined,
+    keys = keysPerTurn,
+  ): Promise<void> {
+    for (const collection of collections) {
+      const node = this.#nodeOf(collection)
+      while (!this.#awakenSome(node, keys)) {
+        const waiting = pause()
+        if (waiting) await waiting
+      }
+    }
+    this.#surface()
   }
 
   /** The network and its state as plain data, in creation order. */
@@ -314,6 +342,16 @@ export class Scheduler {
   #tell(): void {
     const tellings = this.#nodes.flatMap((node) => (node instanceof CollectionNode ? node.takeTellings() : []))
     for (const tell of tellings) tell()
+  }
+
+  #awakenSome(node: Node, keys: number): boolean {
+    assert(this.#openBatches === 0 && !this.#isSettling, 'collections are awakened between batches')
+    this.#isSettling = true
+    try {
+      return node.awakenSome(keys)
+    } finally {
+      this.#isSettling = false
+    }
   }
 
   #surface(): void {

@@ -1,4 +1,4 @@
-import type { Collection, Index } from '../collections/collection.ts'
+import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
@@ -41,17 +41,28 @@ export interface StatusOptions {
   readonly refusals?: Index<string, string, Refusal>
   /** What keeps the Services of XBackends from being made, by XBackend; nothing where none are made. */
   readonly selectorProblems?: Collection<NamespacedName, readonly Problem[]>
+  /** Nothing is derived until somebody subscribes, or awakens the collections. */
+  readonly isLazy?: boolean
+}
+
+export function listStatusCollections({ routes, ...others }: Statuses): readonly Collection<NamespacedName, object>[] {
+  return [...Object.values(others), ...Object.values(routes)]
 }
 
 export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,
   programming: Collection<string, PortProgramming>,
-  { controllerName, bundle, refusals, selectorProblems }: StatusOptions,
+  { controllerName, bundle, refusals, selectorProblems, isLazy = false }: StatusOptions,
 ): Statuses {
+  const derive = <V, W>(
+    name: string,
+    from: Collection<NamespacedName, V>,
+    compute: (value: V, reads: Reads) => W | undefined,
+  ) => scheduler.derive(name, from, compute, { isLazy })
   const deriveRoutes = (kind: RouteKindName) => {
     const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
-    return scheduler.derive(`${kind}Status`, routes, (route, reads) =>
+    return derive(`${kind}Status`, routes, (route, reads) =>
       deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, route.routeKey), {
         controllerName,
         refusals: refusals ? reads.lookup(refusals, route.objectKey) : [],
@@ -60,16 +71,16 @@ export function createStatuses(
     )
   }
   return {
-    gatewayClasses: scheduler.derive('GatewayClassStatus', graph.gatewayClasses, (node, reads) =>
+    gatewayClasses: derive('GatewayClassStatus', graph.gatewayClasses, (node, reads) =>
       deriveGatewayClassStatus(node, reads.get(bundle, 'installed')),
     ),
-    listenerSets: scheduler.derive('ListenerSetStatus', graph.listenerSets, (node, reads) =>
+    listenerSets: derive('ListenerSetStatus', graph.listenerSets, (node, reads) =>
       deriveListenerSetStatus(node, { reads, graph, programming }),
     ),
-    gateways: scheduler.derive('GatewayStatus', graph.gateways, (node, reads) =>
+    gateways: derive('GatewayStatus', graph.gateways, (node, reads) =>
       deriveGatewayStatus(node, { reads, graph, programming }, readInstalledApi(reads.get(bundle, 'installed'))),
     ),
-    backendTLSPolicies: scheduler.derive('BackendTLSPolicyStatus', graph.backendTLSPolicies, (node, reads) =>
+    backendTLSPolicies: derive('BackendTLSPolicyStatus', graph.backendTLSPolicies, (node, reads) =>
       deriveBackendTLSPolicyStatus(
         node,
         controllerName,
@@ -78,7 +89,7 @@ export function createStatuses(
         refusals && reads.lookup(refusals, `${gatewayGroup}/BackendTLSPolicy/${node.key}`),
       ),
     ),
-    xBackends: scheduler.derive('XBackendStatus', graph.xBackends, (node, reads) =>
+    xBackends: derive('XBackendStatus', graph.xBackends, (node, reads) =>
       deriveXBackendStatus(
         node,
         controllerName,
@@ -87,10 +98,10 @@ export function createStatuses(
         (selectorProblems && reads.get(selectorProblems, node.key)) ?? [],
       ),
     ),
-    xBackendTrafficPolicies: scheduler.derive('XBackendTrafficPolicyStatus', graph.trafficPolicies, (node, reads) =>
+    xBackendTrafficPolicies: derive('XBackendTrafficPolicyStatus', graph.trafficPolicies, (node, reads) =>
       deriveTrafficPolicyStatus(node, controllerName, reads, graph),
     ),
-    xTelemetryPolicies: scheduler.derive('XTelemetryPolicyStatus', graph.telemetryPolicies, (node, reads) =>
+    xTelemetryPolicies: derive('XTelemetryPolicyStatus', graph.telemetryPolicies, (node, reads) =>
       deriveTelemetryPolicyStatus(node, controllerName, reads, graph),
     ),
     routes: Object.fromEntries(routeKinds.map((kind) => [kind, deriveRoutes(kind)])) as Statuses['routes'],

@@ -68,6 +68,7 @@ export class StatusWriter {
   #cancelPause: (() => void) | undefined
   #isScheduled = false
   #isOwnEcho = false
+  #isFollowing = false
 
   constructor(options: StatusWriterOptions) {
     this.#options = options
@@ -79,11 +80,6 @@ export class StatusWriter {
         if (this.#isOwnEcho) return
         for (const { kind, key } of changes) this.#touch(kind, key)
       }),
-      ...options.kinds.map(({ kind, desired }) =>
-        desired.subscribe((changes) => {
-          for (const { key } of changes) this.#touch(kind, key)
-        }),
-      ),
     ]
   }
 
@@ -96,6 +92,7 @@ export class StatusWriter {
   activate(): void {
     if (this.#work !== undefined) return
     this.#work = new AbortController()
+    if (!this.#isFollowing) this.#follow()
     for (const kind of this.#kinds.keys()) for (const key of this.#options.live.keys(kind)) this.#touch(kind, key)
   }
 
@@ -116,6 +113,17 @@ export class StatusWriter {
   close(): void {
     this.deactivate()
     for (const end of this.#subscriptions.splice(0)) end()
+  }
+
+  /** Not before it writes: statuses that nobody follows need not be derived. */
+  #follow(): void {
+    this.#isFollowing = true
+    for (const { kind, desired } of this.#kinds.values()) {
+      const end = desired.subscribe((changes) => {
+        for (const { key } of changes) this.#touch(kind, key)
+      })
+      this.#subscriptions.push(end)
+    }
   }
 
   #touch(kindName: string, key: NamespacedName): void {
