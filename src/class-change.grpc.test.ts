@@ -88,6 +88,8 @@ test('A Gateway gets another class of ours: its earlier proxies are served until
   await expectServed(earlier)
   await bed.clock.leap(60_000)
   expect(infrastructureOf('gatewright')).toHaveLength(4)
+  const changing = async () => (await replica.metrics()).get('gatewright_infrastructure_changing_class_count')
+  expect(await changing()).toBe(1)
 
   const later = bed.connectProxy(replica, 'gw-2', 'gw-other')
   await expectServed(earlier, later)
@@ -113,6 +115,7 @@ test('A Gateway gets another class of ours: its earlier proxies are served until
   await until(() => expect(infrastructureOf('gatewright')).toEqual([]))
   await expectServed(later)
   expect(currentService()).toBe('Programmed 192.0.2.2')
+  expect(await changing()).toBe(0)
   expect(new Set(statuses)).toEqual(new Set(['Programmed 192.0.2.1', 'Programmed 192.0.2.2']))
   expect(replica.told('error')).toEqual([])
 }, 60_000)
