@@ -146,6 +146,22 @@ describe('another class of ours', () => {
     expect(kindsOf('edge-other')).toEqual(rest)
   })
 
+  test('has as many pods as serve when it takes over, also where an autoscaler would ask for fewer', async () => {
+    const minimumOf = (name: string) => bed.get('HorizontalPodAutoscaler', name)?.spec as { minReplicas: number }
+    const parameters = { minReplicas: 2, maxReplicas: 5 }
+    await serve({ parameters })
+    await bed.setReadyPods('edge-gatewright', 4)
+    await changeClass('other', { parameters })
+    expect(minimumOf('edge-other').minReplicas).toBe(4)
+    await bed.setReadyPods('edge-gatewright', 9)
+    expect(minimumOf('edge-other').minReplicas).toBe(5)
+    await bed.setReadyPods('edge-other', 4)
+    expect(kindsOf('edge-gatewright')).toContain('Deployment')
+    await bed.setReadyPods('edge-other', 5)
+    expect(kindsOf('edge-gatewright')).toEqual(rest)
+    expect(minimumOf('edge-other').minReplicas).toBe(2)
+  })
+
   test('counts pods only when they are told of the Deployment as it is now', async () => {
     await serve()
     await changeClass('other')
@@ -287,7 +303,9 @@ describe('meanwhile', () => {
     expect(kindsOf('edge-gatewright')).toEqual(rest)
     expect(pending()).toEqual([])
     await bed.setReadyPods('edge-other', 1)
-    await bed.pass(earlierClassTime + 1000, 1000)
+    await bed.pass(earlierClassTime - 1000, 1000)
+    expect(kindsOf('edge-gatewright')).toEqual(rest)
+    await bed.pass(2000)
     expect(kindsOf('edge-gatewright')).toEqual([])
   })
 
@@ -305,6 +323,15 @@ describe('meanwhile', () => {
     expect(trust).not.toContain('OLD NEW')
     expect(after?.metadata.labels).toEqual(before?.metadata.labels)
     expect(kindsOf('edge-gatewright')).toEqual(four)
+  })
+
+  test('what somebody has labelled as of another class is not: it has the name of this one', async () => {
+    await serve({ parameters: { minReplicas: 2, maxReplicas: 5 } })
+    await bed.edit('deployments', { metadata: { labels: { [gatewayClassNameLabel]: 'mine' } } }, 'apps/v1')
+    await bed.setReadyPods('edge-gatewright', 4)
+    expect(bed.get('Deployment')?.metadata.labels).toMatchObject({ [gatewayClassNameLabel]: 'mine' })
+    expect(bed.get('HorizontalPodAutoscaler')).toMatchObject({ spec: { minReplicas: 2 } })
+    expect(bed.provisioner.changingClass).toBe(0)
   })
 
   test('an object of somebody else that looks like one of an earlier class is not touched', async () => {

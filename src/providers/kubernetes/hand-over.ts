@@ -121,9 +121,21 @@ export class HandOver {
   }
 }
 
-/** Made when the Gateway had another class. */
-export function isOfEarlierClass({ content }: LiveObject, { className }: Pick<ProxyFleet, 'className'>): boolean {
-  return asObject(asObject(content['metadata'])['labels'])[gatewayClassNameLabel] !== labelValue(className)
+/** Made when the Gateway had another class. The label alone does not say it of what has the name of this one. */
+export function isOfEarlierClass({ key, content }: LiveObject, fleet: Pick<ProxyFleet, 'key' | 'className'>): boolean {
+  if (splitNamespacedName(key).name === infrastructureName(fleet)) return false
+  return asObject(asObject(content['metadata'])['labels'])[gatewayClassNameLabel] !== labelValue(fleet.className)
+}
+
+/**
+ * Where an autoscaler decides how many pods there are, those of the new class are to be as many as serve now: they
+ * share the load with these, so that it alone would never ask for so many, and have it all when these have gone.
+ */
+export function raiseMinimum(fleet: ProxyFleet, earlier: readonly LiveObject[]): ProxyFleet {
+  const { minReplicas = 1, maxReplicas } = fleet.parameters ?? {}
+  const serving = earlier.reduce((sum, { isDeleting, readyPods }) => sum + (isDeleting ? 0 : readyPods), 0)
+  if (maxReplicas === undefined || serving <= minReplicas) return fleet
+  return { ...fleet, parameters: { ...fleet.parameters, minReplicas: Math.min(serving, maxReplicas) } }
 }
 
 /** As many as are asked for, and at least one; an autoscaler needs a moment to raise a new Deployment to its minimum. */

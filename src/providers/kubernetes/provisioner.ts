@@ -8,7 +8,7 @@ import { infrastructureName } from '../../infrastructure/names.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
 import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
-import { HandOver, isOfEarlierClass, renewTrust } from './hand-over.ts'
+import { HandOver, isOfEarlierClass, raiseMinimum, renewTrust } from './hand-over.ts'
 import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler.ts'
@@ -77,10 +77,10 @@ export class Provisioner extends Reconciler {
 
   protected override async reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
     const { fleets, plans, owned, applier, trust, options, ownershipOf } = this.#options
-    const fleet = fleets.get(gateway)
+    const wanted = fleets.get(gateway)
     // What is made for a Gateway that is being deleted would only be in its way.
-    if (fleet?.isHeld || fleet?.isDeleting) return []
-    if (!fleet) {
+    if (wanted?.isHeld || wanted?.isDeleting) return []
+    if (!wanted) {
       this.#handOver.forget(gateway)
       // Objects of a Gateway that is gone are the garbage collector's.
       if (ownershipOf(gateway) === 'foreign') await this.#removeEach(owned.ofGateway(gateway))
@@ -89,13 +89,14 @@ export class Provisioner extends Reconciler {
     }
     const trustBundle = trust.current()
     if (trustBundle === undefined) return []
+    const ours = owned.ofGateway(gateway).filter(({ owner }) => owner?.uid === wanted.uid)
+    const earlier = ours.filter((object) => isOfEarlierClass(object, wanted))
+    const fleet = raiseMinimum(wanted, earlier)
     const services = plans?.get(gateway) ?? planServices(fleet, [])
     const manifests = renderInfrastructure({ fleet, options, trustBundle }, services)
+    await this.#renewTrust(earlier, manifests)
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
-    const ours = owned.ofGateway(gateway).filter(({ owner }) => owner?.uid === fleet.uid)
-    const earlier = ours.filter((object) => isOfEarlierClass(object, fleet))
-    await this.#renewTrust(earlier, manifests)
     const runs = (objects: readonly LiveObject[]) => objects.some(({ kind }) => kind === 'Deployment')
     if (onlyCreate && runs(earlier) && !runs(ours.filter((object) => !earlier.includes(object))))
       return [this.#handOver.pending(fleet, 'the parameters cannot be read')]
