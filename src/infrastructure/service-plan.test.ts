@@ -247,6 +247,30 @@ describe('another class of ours, with other names for the Services', () => {
     expect(bed.services.get('edge-gatewright')).toEqual(before)
   })
 
+  test('never leaves it without any, whatever it asks for and however often its class changes', () => {
+    const request = fc.constantFrom(a, b, '', cluster, { ...cluster, value: '10.96.0.1' })
+    const change = fc.tuple(fc.constantFrom('gatewright', 'other', 'third'), fc.nat(4), fc.boolean())
+    void fc.assert(
+      fc.property(
+        fc.constantFrom('LoadBalancer' as const, 'ClusterIP' as const, 'NodePort' as const),
+        fc.uniqueArray(request, { maxLength: 3 }),
+        fc.array(change, { minLength: 1, maxLength: 6 }),
+        (serviceType, requests, changes) => {
+          const bed = new AddressCluster({ parameters: { serviceType } }).request(...requests).settle()
+          fc.pre(bed.addresses().length > 0)
+          for (const [className, steps, isBalancing] of changes) {
+            bed.isBalancing = isBalancing
+            bed.changeClass(className)
+            for (let step = 0; step <= steps; step++, bed.step()) expect(bed.addresses()).not.toEqual([])
+          }
+          bed.isBalancing = true
+          bed.settle()
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   test('takes over a Service that has an address that is asked for', () => {
     const bed = new AddressCluster().request(a).settle()
     expect(bed.changeClass('other').settle().addresses()).toEqual([a])
