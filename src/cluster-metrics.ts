@@ -17,6 +17,7 @@ export interface ClusterParts {
   readonly writer: StatusWriter
   /** Of what Gateways need and of what XBackends need. */
   readonly provisioners: readonly Pick<Provisioner, 'counters' | 'pending'>[]
+  readonly provisioner: Pick<Provisioner, 'changingClass'>
   readonly appliers: readonly Pick<KubernetesApplier, 'counters'>[]
   readonly election: LeaderElection
   readonly reviewer: TokenReviewer
@@ -29,7 +30,7 @@ export interface ClusterParts {
 
 /** What the control plane tells of its dealings with the API server. */
 export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily[] {
-  const { writer, provisioners, appliers, election, reviewer, certificate, peers } = parts
+  const { writer, provisioner, provisioners, appliers, election, reviewer, certificate, peers } = parts
   return [
     ...createKindMetrics(parts),
     createWatchMetric(parts),
@@ -64,6 +65,12 @@ export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily
       () => {
         return sum(provisioners.map(({ pending }) => pending))
       },
+    ),
+    singleMetric(
+      'gauge',
+      'gatewright_infrastructure_changing_class_count',
+      'Gateways that still have something of a class that they had earlier.',
+      () => provisioner.changingClass,
     ),
     singleMetric('gauge', 'gatewright_election_leader_status', '1 while this replica leads.', () => {
       return election.isLeader() ? 1 : 0

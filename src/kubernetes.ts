@@ -246,6 +246,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createClusterMetrics({
         provider,
         writer,
+        provisioner,
         provisioners: [provisioner, selectorServices],
         appliers: [applier, selectorApplier],
         election,

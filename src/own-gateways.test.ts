@@ -18,14 +18,14 @@ function classOf(name: string, controllerName: string | undefined): ObjectChange
   return { kind: 'GatewayClass', key: namespacedName('', name), object }
 }
 
-function gatewayOf(gatewayClassName: string | undefined): ObjectChange {
+function gatewayOf(gatewayClassName: string | undefined, more: { uid?: string; deletionTimestamp?: string } = {}) {
   const listeners = [{ name: 'http', protocol: 'HTTP', port: 80 }]
-  const metadata = { name: 'web', namespace: 'shop' }
+  const metadata = { name: 'web', namespace: 'shop', uid: 'uid-1', ...more }
   const object =
     gatewayClassName === undefined
       ? undefined
       : Gateway.parse({ apiVersion, kind: 'Gateway', metadata, spec: { gatewayClassName, listeners } })
-  return { kind: 'Gateway', key, object }
+  return { kind: 'Gateway', key, object } satisfies ObjectChange
 }
 
 let batches: string[][]
@@ -68,7 +68,6 @@ describe('What comes through', () => {
     own.apply([classOf('a', ours), classOf('b', theirs), gatewayOf('a')])
     own.apply([gatewayOf('b')])
     own.apply([gatewayOf('a')])
-    own.apply([classOf('a', undefined)])
     own.apply([classOf('a', theirs)])
     own.apply([classOf('a', ours)])
     own.apply([gatewayOf(undefined)])
@@ -80,6 +79,43 @@ describe('What comes through', () => {
       ['+GatewayClass', '+Gateway'],
       ['-Gateway'],
     ])
+  })
+
+  test('stays as it was while the Gateway names a class that is not there, such as one that comes a moment later', () => {
+    own.apply([classOf('a', ours), gatewayOf('a')])
+    own.apply([gatewayOf('b')])
+    expect(batches).toHaveLength(1)
+    expect(own.ownershipOf(key)).toBe('unknown')
+    own.apply([classOf('b', ours)])
+    own.apply([gatewayOf('c')])
+    own.apply([classOf('c', theirs)])
+    expect(batches.slice(1)).toEqual([['+GatewayClass', '+Gateway'], ['-Gateway']])
+  })
+
+  test('stays, with its class, when the class is deleted, and goes when nothing needs that any more', () => {
+    own.apply([classOf('a', ours), gatewayOf('a')])
+    own.apply([classOf('a', undefined)])
+    expect(batches).toHaveLength(1)
+    own.apply([classOf('a', ours)])
+    own.apply([classOf('a', undefined)])
+    own.apply([gatewayOf('b')])
+    own.apply([classOf('b', ours)])
+    own.apply([classOf('b', undefined)])
+    own.apply([gatewayOf(undefined)])
+    expect(batches.slice(1)).toEqual([
+      ['+GatewayClass', '+Gateway'],
+      ['+GatewayClass', '-GatewayClass', '+Gateway'],
+      ['-GatewayClass', '-Gateway'],
+    ])
+  })
+
+  test('goes when a Gateway of a class that is not there is deleted, or is another one of that name', () => {
+    own.apply([classOf('a', ours), gatewayOf('a')])
+    own.apply([gatewayOf('b')])
+    own.apply([gatewayOf('b', { deletionTimestamp: '2026-01-01T00:00:00Z' })])
+    own.apply([gatewayOf('a')])
+    own.apply([gatewayOf('b', { uid: 'uid-2' })])
+    expect(batches.slice(1)).toEqual([['-Gateway'], ['+Gateway'], ['-Gateway']])
   })
 
   test('is known after a load, which has turns if the sink gives any', async () => {

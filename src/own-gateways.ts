@@ -7,7 +7,10 @@ import type { ObjectChange, ObjectSink } from './providers/object-sink.ts'
 /**
  * Lets through what is ours: GatewayClasses with one of our controllerNames, and Gateways of such a class. In a
  * cluster with several controllers the others' classes and Gateways, and every change of them, cost a look into a Map
- * and no derivation. A Gateway comes through when its class does, and goes with it. All other kinds come through.
+ * and no derivation. A Gateway comes through when its class does. When it names a class that is not there (yet), or
+ * its class goes, it stays as it was, and so does the class: what serves is cut off neither by a typing error nor
+ * because of the order in which changes arrive. It goes when its class is another controller's. All other kinds come
+ * through.
  */
 export class OwnGateways implements ObjectSink {
   readonly #next: ObjectSink
@@ -15,8 +18,11 @@ export class OwnGateways implements ObjectSink {
   /** All of the cluster. */
   readonly #classes = new Map<NamespacedName, GatewayClass>()
   readonly #gateways = new Map<NamespacedName, Gateway>()
-  /** Those of them that the next sink has. */
-  readonly #passed = { GatewayClass: new Set<NamespacedName>(), Gateway: new Set<NamespacedName>() }
+  /** Those of them that the next sink has, as it has them. */
+  readonly #passed = {
+    GatewayClass: new Map<NamespacedName, GatewayClass>(),
+    Gateway: new Map<NamespacedName, Gateway>(),
+  }
 
   constructor(next: ObjectSink, controllerNames: readonly string[]) {
     this.#next = next
@@ -54,14 +60,14 @@ export class OwnGateways implements ObjectSink {
     }
     if (classes.size > 0)
       for (const [key, gateway] of this.#gateways) if (classes.has(classKeyOf(gateway))) gateways.add(key)
-    return [...this.#listOwnClasses(classes), ...this.#listOwnGateways(gateways), ...others]
+    const ofGateways = [...this.#listOwnGateways(gateways)]
+    return [...this.#listOwnClasses(classes, ofGateways), ...ofGateways, ...others]
   }
 
   #note(passed: readonly ObjectChange[]): void {
     for (const { kind, key, object } of passed) {
-      if (kind !== 'GatewayClass' && kind !== 'Gateway') continue
-      if (object === undefined) this.#passed[kind].delete(key)
-      else this.#passed[kind].add(key)
+      if (kind === 'GatewayClass') put(this.#passed[kind], key, object as GatewayClass | undefined)
+      else if (kind === 'Gateway') put(this.#passed[kind], key, object as Gateway | undefined)
     }
   }
 
@@ -76,22 +82,37 @@ export class OwnGateways implements ObjectSink {
     return gatewayClass !== undefined && this.#controllerNames.has(gatewayClass.spec.controllerName)
   }
 
-  *#listOwnClasses(keys: Iterable<NamespacedName>) {
+  *#listOwnClasses(keys: Iterable<NamespacedName>, ofGateways: readonly ObjectChange[]) {
+    const left = new Set<NamespacedName>()
     for (const key of keys) {
       const object = this.#classes.get(key)
-      yield* this.#pass('GatewayClass', key, this.#isOwn(object) ? object : undefined)
+      if (object) yield* this.#pass('GatewayClass', key, this.#isOwn(object) ? object : undefined)
+      else left.add(key)
     }
+    for (const { key } of ofGateways) {
+      const before = this.#passed.Gateway.get(key)
+      if (before && !this.#classes.has(classKeyOf(before))) left.add(classKeyOf(before))
+    }
+    if (left.size === 0) return
+    const gateways = new Map(this.#passed.Gateway)
+    for (const { key, object } of ofGateways) put(gateways, key, object as Gateway | undefined)
+    for (const gateway of gateways.values()) left.delete(classKeyOf(gateway))
+    for (const key of left) yield* this.#pass('GatewayClass', key, undefined)
   }
 
   *#listOwnGateways(keys: Iterable<NamespacedName>) {
     for (const key of keys) {
       const object = this.#gateways.get(key)
-      yield* this.#pass(
-        'Gateway',
-        key,
-        object && this.#isOwn(this.#classes.get(classKeyOf(object))) ? object : undefined,
-      )
+      const gatewayClass = object && this.#classes.get(classKeyOf(object))
+      if (object && !gatewayClass && this.#isToStay(key, object)) continue
+      yield* this.#pass('Gateway', key, this.#isOwn(gatewayClass) ? object : undefined)
     }
+  }
+
+  /** Not one of the same name that came later, and not one that is going. */
+  #isToStay(key: NamespacedName, { metadata }: Gateway): boolean {
+    const before = this.#passed.Gateway.get(key)
+    return before !== undefined && before.metadata.uid === metadata.uid && metadata.deletionTimestamp === undefined
   }
 
   *#pass<K extends 'GatewayClass' | 'Gateway'>(kind: K, key: NamespacedName, object: KubernetesObject | undefined) {

@@ -45,7 +45,7 @@ export const gatewayConditions = {
   /** Present only while clients with no or bad certificates are let in. */
   InsecureFrontendValidationMode: { True: ['ConfigurationChanged'] },
   /** Ours. Present only while something cannot be made that traffic does not need: an autoscaler, a disruption budget. */
-  'gatewright.dev/InfrastructureComplete': { False: ['NotApplied'] },
+  'gatewright.dev/InfrastructureComplete': { False: ['NotApplied', 'Pending'] },
 } as const satisfies ConditionTable
 
 /** Of ListenerSet.status.conditions; those of its listeners are as in a Gateway. */

@@ -36,6 +36,12 @@ export const proxyUser = 65532
 export const withdrawTime = 5000
 
 /**
+ * Milliseconds for which Services stay when a Gateway has got others with its new class: those who look their address
+ * up in DNS learn of it late. Longer than a terminating pod may need its account.
+ */
+export const earlierClassTime = 300_000
+
+/**
  * Which address listeners bind, from the addresses of one of the cluster's pods: where this one has an
  * IPv6 address, so have the proxies.
  * @param podAddresses status.podIPs of the control plane's own pod, separated by commas

@@ -13,12 +13,20 @@ export const gatewayUidLabel = 'gatewright.dev/gateway-uid'
 
 type Strings = Readonly<Record<string, string>>
 
-/** What finds the pods of a Gateway. A Deployment's selector cannot be changed, so this never may. */
+/** What finds the pods of a Deployment, whose selector cannot be changed, so this never may. */
 export function selectorLabels(fleet: Pick<ProxyFleet, 'key' | 'className'>): Strings {
   return {
     [gatewayNameLabel]: labelValue(splitNamespacedName(fleet.key).name),
     [gatewayClassNameLabel]: labelValue(fleet.className),
   }
+}
+
+/**
+ * What finds the pods of a Gateway, also those of another class of ours that it had until now: while one Deployment
+ * takes over from the other, each Service leads to the pods of both.
+ */
+export function podLabels({ key, uid }: Pick<ProxyFleet, 'key' | 'uid'>): Strings {
+  return { [gatewayNameLabel]: labelValue(splitNamespacedName(key).name), [gatewayUidLabel]: uid }
 }
 
 /** Labels of every object and pod: the Gateway's own choice, except for those that we find objects by. */

@@ -72,9 +72,12 @@ describe('everything for a Gateway', () => {
       expect(metadata.annotations).toMatchObject({ note: 'yes', 'prometheus.io/scrape': 'false' })
     }
     expect(pod.metadata.annotations['gatewright.dev/bootstrap-version']).not.toBe('mine')
+    expect(specOf(manifests.Deployment)['selector']).toEqual({
+      matchLabels: { [gatewayNameLabel]: 'edge', [gatewayClassNameLabel]: 'gatewright' },
+    })
     expect(specOf(manifests.Service)['selector']).toEqual({
       [gatewayNameLabel]: 'edge',
-      [gatewayClassNameLabel]: 'gatewright',
+      [gatewayUidLabel]: testFleet.uid,
     })
   })
 
@@ -296,7 +299,7 @@ describe('the Service', () => {
       "type: LoadBalancer
       selector:
         gateway.networking.k8s.io/gateway-name: edge
-        gateway.networking.k8s.io/gateway-class-name: gatewright
+        gatewright.dev/gateway-uid: 5f1c3f0e-0000-4000-8000-000000000001
       ipFamilyPolicy: PreferDualStack
       ports:
         - name: tcp-53

@@ -214,6 +214,71 @@ describe('routability', () => {
   })
 })
 
+describe('another class of ours, with other names for the Services', () => {
+  const ofEarlierClass = (bed: AddressCluster) => bed.plans().flatMap((p) => (p.isOfEarlierClass ? [p.name] : []))
+
+  test('leaves the Gateway the addresses that it has until it has others', () => {
+    const bed = new AddressCluster().settle()
+    const before = bed.addresses()
+    bed.isBalancing = false
+    bed.changeClass('other')
+    expect(bed.addresses()).toEqual(before)
+    expect(bed.settle().addresses()).toEqual(before)
+    expect(bed.binding().assignment?.assigned).toBe(0)
+    expect(ofEarlierClass(bed)).toEqual(['edge-gatewright'])
+    bed.isBalancing = true
+    expect(bed.settle().addresses()).toEqual([bed.services.get('edge-other')?.external])
+    expect(bed.addresses()).not.toEqual(before)
+    expect([...bed.services.keys()]).toEqual(['edge-other'])
+  })
+
+  test('does so also inside of the cluster', () => {
+    const bed = new AddressCluster({ parameters: { serviceType: 'ClusterIP' } }).settle()
+    bed.changeClass('other')
+    expect(bed.addresses()).toEqual(['10.96.0.1 Cluster'])
+    expect(bed.settle().addresses()).toEqual(['10.96.0.2 Cluster'])
+  })
+
+  test('changes nothing of a Service that is only left for its address', () => {
+    const bed = new AddressCluster().settle()
+    const before = { ...bed.services.get('edge-gatewright') }
+    bed.isBalancing = false
+    bed.changeClass('other').settle()
+    expect(bed.services.get('edge-gatewright')).toEqual(before)
+  })
+
+  test('never leaves it without any, whatever it asks for and however often its class changes', () => {
+    const request = fc.constantFrom(a, b, '', cluster, { ...cluster, value: '10.96.0.1' })
+    const change = fc.tuple(fc.constantFrom('gatewright', 'other', 'third'), fc.nat(4), fc.boolean())
+    void fc.assert(
+      fc.property(
+        fc.constantFrom('LoadBalancer' as const, 'ClusterIP' as const, 'NodePort' as const),
+        fc.uniqueArray(request, { maxLength: 3 }),
+        fc.array(change, { minLength: 1, maxLength: 6 }),
+        (serviceType, requests, changes) => {
+          const bed = new AddressCluster({ parameters: { serviceType } }).request(...requests).settle()
+          fc.pre(bed.addresses().length > 0)
+          for (const [className, steps, isBalancing] of changes) {
+            bed.isBalancing = isBalancing
+            bed.changeClass(className)
+            for (let step = 0; step <= steps; step++, bed.step()) expect(bed.addresses()).not.toEqual([])
+          }
+          bed.isBalancing = true
+          bed.settle()
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test('takes over a Service that has an address that is asked for', () => {
+    const bed = new AddressCluster().request(a).settle()
+    expect(bed.changeClass('other').settle().addresses()).toEqual([a])
+    expect(ofEarlierClass(bed)).toEqual([])
+    expect(bed.services.get('edge-gatewright')).toMatchObject({ external: a, className: 'other' })
+  })
+})
+
 test('after any edits everything comes to rest, each address that can be had is there, and none was lost meanwhile', () => {
   const request = fc.oneof(
     fc.constantFrom<string>(a, b, '192.0.2.3', bad, ''),
@@ -224,11 +289,12 @@ test('after any edits everything comes to rest, each address that can be had is 
     maxLength: 4,
     selector: (r) => (typeof r === 'string' ? r || Symbol() : 'value' in r ? r.value : Symbol()),
   })
+  const className = fc.constantFrom('gatewright', 'gatewright', 'other', 'third')
   void fc.assert(
-    fc.property(fc.array(fc.tuple(spec, fc.nat(4)), { minLength: 1, maxLength: 6 }), (edits) => {
+    fc.property(fc.array(fc.tuple(spec, fc.nat(4), className), { minLength: 1, maxLength: 6 }), (edits) => {
       const bed = new AddressCluster()
-      for (const [addresses, steps] of edits) {
-        bed.request(...addresses)
+      for (const [addresses, steps, ofClass] of edits) {
+        bed.request(...addresses).changeClass(ofClass)
         const asked = new Set(addresses.map((r) => (typeof r === 'string' ? r : '')))
         let had = new Set(bed.addresses().filter((value) => asked.has(value)))
         for (let step = 0; step < steps; step++) {

@@ -10,7 +10,8 @@ import {
   isSameAddress,
   scopeOf,
 } from './address-request.ts'
-import { addressServiceName, infrastructureName } from './names.ts'
+import { gatewayClassNameLabel } from './labels.ts'
+import { addressServiceName, infrastructureName, labelValue } from './names.ts'
 import type { ProxyFleet } from './proxy-fleet.ts'
 
 type ServiceType = 'LoadBalancer' | 'NodePort' | 'ClusterIP'
@@ -25,12 +26,16 @@ export interface ServicePlan {
   readonly request?: Pick<AddressRequest, 'index'>
   /** Its addresses are not asked for any more. They go when what is asked for instead is there. */
   readonly isRetained?: boolean
+  /** It was made when the Gateway had another class of ours, and stays as that has made it. */
+  readonly isOfEarlierClass?: boolean
 }
 
 /** A Service that a Gateway has. */
 export interface LiveService {
   readonly name: string
   readonly type: string
+  /** As its label says it. */
+  readonly className: string | undefined
   /** spec.loadBalancerIP. */
   readonly asksFor: string | undefined
   /** From outside of the cluster. */
@@ -47,6 +52,7 @@ export function readLiveService({ metadata, spec, status }: Service): LiveServic
   return {
     name: metadata.name,
     type,
+    className: metadata.labels[gatewayClassNameLabel],
     asksFor: typeof loadBalancerIP === 'string' && loadBalancerIP !== '' ? loadBalancerIP : undefined,
     external: [...new Set(external)].map(buildAddress),
     internal: clusterIPs.filter((ip) => isIP(ip) !== 0).map(buildAddress),
@@ -193,20 +199,28 @@ class Planning {
   #isWaiting(): boolean {
     const requests = this.#fleet.addresses
     const primary = this.#find(this.#primary)
-    if (requests.length === 0) return this.#type === 'LoadBalancer' && !primary?.external.length
+    if (requests.length === 0)
+      return primary === undefined || (this.#type === 'LoadBalancer' && primary.external.length === 0)
     const assigned = assignAddresses(requests, listAvailable([...this.#plans.values()], this.#live, this.#type))
     return requests.some((request) => scopeOf(request) !== 'none' && !assigned.has(request))
   }
 
   #retain(): void {
-    for (const { name, type, asksFor, external, internal } of this.#live) {
+    for (const { name, type, className, asksFor, external, internal } of this.#live) {
       const planned = this.#plans.get(name)
       const isInUse = type === 'LoadBalancer' ? external.length > 0 : name !== this.#primary && internal.length > 0
       const isTurned = planned?.type === 'ClusterIP' && type === 'LoadBalancer' && this.#type === 'LoadBalancer'
       const isLeft = planned === undefined || isTurned
       if (!isInUse || !isLeft) continue
       const address = type === 'LoadBalancer' ? asksFor : internal[0]?.value
-      this.#add({ name, type: type as ServiceType, isRetained: true, ...(address !== undefined && { address }) })
+      const isOfEarlierClass = planned === undefined && className !== labelValue(this.#fleet.className)
+      this.#add({
+        name,
+        type: type as ServiceType,
+        isRetained: true,
+        ...(isOfEarlierClass && { isOfEarlierClass }),
+        ...(address !== undefined && { address }),
+      })
     }
   }
 

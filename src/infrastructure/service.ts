@@ -1,15 +1,18 @@
 import { isIP } from 'node:net'
-import { selectorLabels } from './labels.ts'
+import { podLabels } from './labels.ts'
 import { type Manifest, type RenderContext, renderHead } from './manifest.ts'
 import { planPorts } from './port-plan.ts'
 import type { ServicePlan } from './service-plan.ts'
 
 /**
  * The ways to the proxies of a Gateway, the one of the name of everything else first. Fields that are not here
- * belong to whoever sets them: nodePort, clusterIP, loadBalancerClass, externalTrafficPolicy and others.
+ * belong to whoever sets them: nodePort, clusterIP, loadBalancerClass, externalTrafficPolicy and others. A Service of
+ * another class stays as it is: annotations of this one might make its load balancer take the address away.
  */
 export function renderServices(context: RenderContext, plans: readonly ServicePlan[]): readonly Manifest[] {
-  return plans.map((plan, position) => renderService(context, plan, position === 0))
+  return plans
+    .filter((plan) => !plan.isOfEarlierClass)
+    .map((plan, position) => renderService(context, plan, position === 0))
 }
 
 function renderService(context: RenderContext, plan: ServicePlan, isPrimary: boolean): Manifest {
@@ -19,7 +22,7 @@ function renderService(context: RenderContext, plan: ServicePlan, isPrimary: boo
     ...renderHead(context, 'Service', fleet.parameters?.serviceAnnotations, plan.name),
     spec: {
       type: plan.type,
-      selector: selectorLabels(fleet),
+      selector: podLabels(fleet),
       ...(isPrimary ? { ipFamilyPolicy: 'PreferDualStack' } : renderFamily(plan)),
       ...renderAddress(plan),
       ports: fleet.listens.map(({ port, transport, protocol }) => ({

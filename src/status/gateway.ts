@@ -43,7 +43,7 @@ const gatewayRules: readonly ConditionRule[] = [
   {
     type: 'gatewright.dev/InfrastructureComplete',
     success: { status: 'True', reason: 'Applied', message: '' },
-    rank: ['NotApplied'],
+    rank: ['NotApplied', 'Pending'],
     optional: true,
   },
 ]

@@ -2,6 +2,7 @@ import type { GatewaySpecAddress } from '../gatewayapi/objects/gateway.ts'
 import type { GatewayBinding } from '../graph/gateway-binding.ts'
 import { listAddressRequests } from '../infrastructure/address-request.ts'
 import { deriveGatewayBinding } from '../infrastructure/gateway-binding.ts'
+import { gatewayClassNameLabel } from '../infrastructure/labels.ts'
 import type { Manifest } from '../infrastructure/manifest.ts'
 import type { ProxyFleet } from '../infrastructure/proxy-fleet.ts'
 import { renderServices } from '../infrastructure/service.ts'
@@ -10,6 +11,7 @@ import { testFleet, testOptions } from './pod-envoy.ts'
 
 interface FakeService {
   type: string
+  className: string | undefined
   asksFor: string | undefined
   clusterIP: string
   external: string | undefined
@@ -41,12 +43,18 @@ export class AddressCluster {
     return this
   }
 
+  changeClass(className: string): this {
+    this.fleet = { ...this.fleet, className }
+    return this
+  }
+
   live(): readonly LiveService[] {
     return [...this.services]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, { type, asksFor, clusterIP, external }]) => ({
+      .map(([name, { type, className, asksFor, clusterIP, external }]) => ({
         name,
         type,
+        className,
         asksFor,
         external: external === undefined ? [] : [{ type: 'IPAddress', value: external }],
         internal: [{ type: 'IPAddress', value: clusterIP }],
@@ -90,7 +98,7 @@ export class AddressCluster {
     return this
   }
 
-  #apply({ metadata: { name }, spec }: Manifest): void {
+  #apply({ metadata: { name, labels }, spec }: Manifest): void {
     const { type, loadBalancerIP, clusterIP } = spec as {
       type: string
       loadBalancerIP?: string
@@ -106,6 +114,7 @@ export class AddressCluster {
       throw new Error('clusterIP cannot be changed')
     this.services.set(name, {
       type,
+      className: labels[gatewayClassNameLabel],
       asksFor: loadBalancerIP,
       clusterIP: known?.clusterIP ?? clusterIP ?? `10.96.0.${++this.#next}`,
       external: type === 'LoadBalancer' ? known?.external : undefined,

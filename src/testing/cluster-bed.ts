@@ -194,15 +194,14 @@ export class ClusterBed {
   }
 
   /** As a load balancer does. */
-  assignAddress(gateway = 'gw', ip = '192.0.2.1'): void {
-    const service = this.server.get('Service', 'shop', `${gateway}-gatewright`)
-    if (!service) throw new Error(`there is no Service of ${gateway}`)
+  assignAddress(name = 'gw-gatewright', ip = '192.0.2.1'): void {
+    const service = this.server.get('Service', 'shop', name)
+    if (!service) throw new Error(`there is no Service ${name}`)
     this.server.put({ ...service, status: { loadBalancer: { ingress: [{ ip }] } } })
   }
 
   /** As the endpoint slice controller does when the pods of a Gateway are ready, or are not. */
-  setReadiness(ready: boolean, gateway = 'gw'): void {
-    const service = `${gateway}-gatewright`
+  setReadiness(ready: boolean, service = 'gw-gatewright'): void {
     this.server.put({
       apiVersion: 'discovery.k8s.io/v1',
       kind: 'EndpointSlice',
@@ -236,15 +235,15 @@ export class ClusterBed {
   }
 
   /** A pod of a Gateway that connects to a replica. */
-  connectProxy(replica: Replica, pod = 'gw-1', gateway = 'gw'): ClusterProxy {
+  connectProxy(replica: Replica, pod = 'gw-1', serviceAccount = 'gw-gatewright'): ClusterProxy {
     const proxy = new ClusterProxy(`shop/${pod}`)
     this.proxies.push(proxy)
-    this.reconnect(proxy, replica, pod, gateway)
+    this.reconnect(proxy, replica, pod, serviceAccount)
     return proxy
   }
 
-  reconnect(proxy: ClusterProxy, { xdsAddress }: Replica, pod = 'gw-1', gateway = 'gw'): void {
-    const token = this.issuer.issue({ namespace: 'shop', serviceAccount: `${gateway}-gatewright`, pod })
+  reconnect(proxy: ClusterProxy, { xdsAddress }: Replica, pod = 'gw-1', serviceAccount = 'gw-gatewright'): void {
+    const token = this.issuer.issue({ namespace: 'shop', serviceAccount, pod })
     proxy.connect({ address: xdsAddress, trust: this.trust(), serverName, token })
   }
 

@@ -94,8 +94,8 @@ export class InfrastructureBed {
     }
   }
 
-  async pass(milliseconds: number): Promise<void> {
-    await pass(this.clock, milliseconds, 500)
+  async pass(milliseconds: number, step = 500): Promise<void> {
+    await pass(this.clock, milliseconds, step)
     await this.settle()
   }
 
@@ -135,8 +135,8 @@ export class InfrastructureBed {
     return this.api.get(kind, 'shop', name)
   }
 
-  /** The kinds of which there is an object of the fleet's name. */
-  kinds(): string[] {
+  /** The kinds of which there is an object of the name, the fleet's unless given. */
+  kinds(name?: string): string[] {
     const all = [
       'Service',
       'ServiceAccount',
@@ -145,7 +145,7 @@ export class InfrastructureBed {
       'HorizontalPodAutoscaler',
       'PodDisruptionBudget',
     ]
-    return all.filter((kind) => this.get(kind) !== undefined)
+    return all.filter((kind) => this.get(kind, name) !== undefined)
   }
 
   /** Somebody else changes an object with kubectl. */
@@ -158,6 +158,22 @@ export class InfrastructureBed {
       body: patch,
     })
     await this.settle()
+  }
+
+  /** As the controller of Deployments tells it. */
+  async setReadyPods(deployment: string, readyReplicas: number): Promise<void> {
+    const live = this.get('Deployment', deployment)
+    if (!live) throw new Error(`there is no Deployment ${deployment}`)
+    this.api.put({ ...live, status: { observedGeneration: live.metadata.generation, readyReplicas } })
+    await this.settle()
+  }
+
+  /** As a load balancer does; the provider reads it. */
+  async assignAddress(service: string, ip: string): Promise<void> {
+    const live = this.get('Service', service)
+    if (!live) throw new Error(`there is no Service ${service}`)
+    this.api.put({ ...live, status: { loadBalancer: { ingress: [{ ip }] } } })
+    await this.readServices()
   }
 
   /** How many writes were asked for since the last call. */

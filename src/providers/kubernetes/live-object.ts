@@ -23,6 +23,8 @@ export interface LiveObject {
   readonly owner: LiveOwner | undefined
   /** Somebody has deleted it, and finalizers still hold it. */
   readonly isDeleting: boolean
+  /** Of a Deployment that its controller has seen as it is now; else 0. */
+  readonly readyPods: number
   /** Without what is not for us to say: status, versions, managers of fields. */
   readonly content: JsonObject
   /** Of the content. */
@@ -31,8 +33,9 @@ export interface LiveObject {
 
 export function readLiveObject(kind: InfrastructureKind, object: JsonObject): LiveObject {
   // Items of a list do not say what they are.
-  const { apiVersion: _apiVersion, kind: _kind, status: _status, metadata, ...body } = object
-  const { name, namespace, uid, deletionTimestamp, labels, annotations, ownerReferences } = asObject(metadata)
+  const { apiVersion: _apiVersion, kind: _kind, status, metadata, ...body } = object
+  const { name, namespace, uid, generation, deletionTimestamp, labels, annotations, ownerReferences } =
+    asObject(metadata)
   const content = { ...body, metadata: { name, namespace, labels, annotations, ownerReferences } }
   return {
     kind,
@@ -40,9 +43,14 @@ export function readLiveObject(kind: InfrastructureKind, object: JsonObject): Li
     uid: String(uid),
     owner: findOwner(ownerReferences, String(namespace)),
     isDeleting: deletionTimestamp !== undefined,
+    readyPods: readReadyPods(generation, asObject(status)),
     content,
     version: contentVersion(JSON.stringify(content)),
   }
+}
+
+function readReadyPods(generation: unknown, { observedGeneration, readyReplicas }: JsonObject): number {
+  return observedGeneration === generation && typeof readyReplicas === 'number' ? readyReplicas : 0
 }
 
 function findOwner(ownerReferences: unknown, namespace: string): LiveOwner | undefined {

@@ -44,7 +44,7 @@ export class OwnedObjects {
     const id = `${kind} ${live.key}`
     const before = this.#objects.get(id)
     // Most events are about a status.
-    if (before?.uid === live.uid && before.version === live.version && before.isDeleting === live.isDeleting) return
+    if (before && isSame(before, live)) return
     const gateway = gatewayOf(live)
     this.#forget(id, before, gateway)
     if (gateway === undefined) return
@@ -72,6 +72,10 @@ export class OwnedObjects {
   #tell(gateway: NamespacedName): void {
     for (const listener of this.#listeners) listener(gateway)
   }
+}
+
+function isSame(a: LiveObject, b: LiveObject): boolean {
+  return a.uid === b.uid && a.version === b.version && a.isDeleting === b.isDeleting && a.readyPods === b.readyPods
 }
 
 function gatewayOf(object: LiveObject | undefined): NamespacedName | undefined {

@@ -1,5 +1,6 @@
 import type { KindName } from '../../gatewayapi/kinds.ts'
 import { serviceNameLabel } from '../../gatewayapi/objects/endpoint-slice.ts'
+import { gatewayClassNameLabel } from '../../infrastructure/labels.ts'
 import { isObject, type JsonObject } from './json.ts'
 import type { RawObject } from './raw-object.ts'
 
@@ -45,6 +46,7 @@ const projections: { readonly [K in KindName]?: Projection } = {
   Namespace: { metadata: [], labels: () => true, content: () => ({}) },
   Service: {
     metadata: ['deletionTimestamp'],
+    labels: (key) => isOwnLabel(key) || key === gatewayClassNameLabel,
     content: ({ spec }) => ({
       spec: mapField(pick(spec, serviceFields), 'ports', (port) => pick(port, servicePortFields)),
     }),

@@ -219,7 +219,7 @@ describe('drift', () => {
       'app.kubernetes.io/instance': 'edge',
       'app.kubernetes.io/name': 'edge-gatewright',
       'gateway.networking.k8s.io/gateway-name': 'edge',
-      'gateway.networking.k8s.io/gateway-class-name': null,
+      'gatewright.dev/gateway-uid': null,
     }
     const labels = { 'app.kubernetes.io/managed-by': 'Helm', 'helm.sh/chart': 'x' }
     const ports = [{ name: 'http', port: 80, protocol: 'TCP', targetPort: 10080, nodePort: 30001 }]
@@ -375,15 +375,16 @@ describe('objects of others', () => {
 })
 
 describe('what is not needed', () => {
-  test('goes: an autoscaler without parameters, the objects of another class of ours', async () => {
+  test('goes: an autoscaler without parameters, and what is of another class when that serves (hand-over.test.ts)', async () => {
     await bed.start()
     await bed.setFleet({ parameters: { minReplicas: 2, maxReplicas: 5 } })
     expect(bed.kinds()).toEqual([...four, 'HorizontalPodAutoscaler', 'PodDisruptionBudget'])
     await bed.setFleet()
     expect(bed.kinds()).toEqual(four)
     await bed.setFleet({ className: 'other' })
-    expect(bed.kinds()).toEqual([])
-    expect(bed.get('Deployment', 'edge-other')).toBeDefined()
+    expect(bed.kinds()).toEqual(four)
+    await bed.setReadyPods('edge-other', 1)
+    expect(bed.kinds()).not.toContain('Deployment')
   })
 
   test('goes when the Gateway is another controller’s, and only then', async () => {

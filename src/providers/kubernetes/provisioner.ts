@@ -1,12 +1,14 @@
 import type { Collection } from '../../collections/collection.ts'
-import type { NamespacedName } from '../../gatewayapi/object-key.ts'
+import { type NamespacedName, namespacedName, splitNamespacedName } from '../../gatewayapi/object-key.ts'
 import { requestPath } from '../../infrastructure/address-request.ts'
 import type { Applier, InfrastructureProblem } from '../../infrastructure/applier.ts'
 import type { InfrastructureOptions } from '../../infrastructure/infrastructure-options.ts'
 import type { InfrastructureKind, Manifest } from '../../infrastructure/manifest.ts'
+import { infrastructureName } from '../../infrastructure/names.ts'
 import type { ProxyFleet } from '../../infrastructure/proxy-fleet.ts'
 import { renderInfrastructure } from '../../infrastructure/render-infrastructure.ts'
 import { planServices, type ServicePlan } from '../../infrastructure/service-plan.ts'
+import { HandOver, isOfEarlierClass, raiseMinimum, renewTrust } from './hand-over.ts'
 import type { LiveObject } from './live-object.ts'
 import type { OwnedObjects } from './owned-objects.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler.ts'
@@ -40,10 +42,22 @@ export interface ProvisionerOptions extends ReconcilerOptions {
  */
 export class Provisioner extends Reconciler {
   readonly #options: ProvisionerOptions
+  readonly #handOver: HandOver
 
   constructor(options: ProvisionerOptions) {
     super('a Gateway', options)
     this.#options = options
+    this.#handOver = new HandOver({ ...options, onDue: (gateway) => this.touch(gateway) })
+  }
+
+  /** Gateways that have something of a class that they had earlier. */
+  get changingClass(): number {
+    return this.#handOver.size
+  }
+
+  override async stop(): Promise<void> {
+    await super.stop()
+    this.#handOver.clear()
   }
 
   protected override watch(): readonly (() => void)[] {
@@ -63,10 +77,11 @@ export class Provisioner extends Reconciler {
 
   protected override async reconcile(gateway: NamespacedName): Promise<readonly InfrastructureProblem[]> {
     const { fleets, plans, owned, applier, trust, options, ownershipOf } = this.#options
-    const fleet = fleets.get(gateway)
+    const wanted = fleets.get(gateway)
     // What is made for a Gateway that is being deleted would only be in its way.
-    if (fleet?.isHeld || fleet?.isDeleting) return []
-    if (!fleet) {
+    if (wanted?.isHeld || wanted?.isDeleting) return []
+    if (!wanted) {
+      this.#handOver.forget(gateway)
       // Objects of a Gateway that is gone are the garbage collector's.
       if (ownershipOf(gateway) === 'foreign') await this.#removeEach(owned.ofGateway(gateway))
       if (owned.ofGateway(gateway).length === 0) applier.forget(gateway)
@@ -74,10 +89,17 @@ export class Provisioner extends Reconciler {
     }
     const trustBundle = trust.current()
     if (trustBundle === undefined) return []
+    const ours = owned.ofGateway(gateway).filter(({ owner }) => owner?.uid === wanted.uid)
+    const earlier = ours.filter((object) => isOfEarlierClass(object, wanted))
+    const fleet = raiseMinimum(wanted, earlier)
     const services = plans?.get(gateway) ?? planServices(fleet, [])
     const manifests = renderInfrastructure({ fleet, options, trustBundle }, services)
+    await this.#renewTrust(earlier, manifests)
     // What the parameters say is not known: what runs stays as it is.
     const onlyCreate = fleet.parameters === undefined
+    const runs = (objects: readonly LiveObject[]) => objects.some(({ kind }) => kind === 'Deployment')
+    if (onlyCreate && runs(earlier) && !runs(ours.filter((object) => !earlier.includes(object))))
+      return [this.#handOver.pending(fleet, 'the parameters cannot be read')]
     const problems: InfrastructureProblem[] = []
     /** @returns what is refused */
     const applyEach = async (some: readonly Manifest[]): Promise<readonly Manifest[]> => {
@@ -98,17 +120,43 @@ export class Provisioner extends Reconciler {
     if (refused.some(({ kind }) => kind !== 'Service')) return problems
     for (const manifest of manifests) if (!beforePods.includes(manifest.kind)) await applyEach([manifest])
     if (!this.isActive) return problems
-    if (!onlyCreate && problems.every(isAboutAddress)) await this.#removeSurplus(fleet, manifests)
+    if (!onlyCreate && problems.every(isAboutAddress))
+      problems.push(...(await this.#removeSurplus(fleet, manifests, services)))
     return problems
   }
 
-  /** What was made for the Gateway earlier and is not wanted now: other parameters, another class of ours. */
-  async #removeSurplus({ key, uid }: ProxyFleet, manifests: readonly Manifest[]): Promise<void> {
-    const wanted = new Set(manifests.map(({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`))
-    const surplus = this.#options.owned.ofGateway(key).filter((object) => {
-      return object.owner?.uid === uid && !wanted.has(`${object.kind} ${object.key}`)
+  /**
+   * What was made for the Gateway earlier and is not wanted now: with other parameters, at once; for another class of
+   * ours, when what is made for this one serves.
+   * @returns what keeps it
+   */
+  async #removeSurplus(
+    fleet: ProxyFleet,
+    manifests: readonly Manifest[],
+    services: readonly ServicePlan[],
+  ): Promise<readonly InfrastructureProblem[]> {
+    const { owned } = this.#options
+    const { namespace } = splitNamespacedName(fleet.key)
+    const wanted = new Set([
+      ...manifests.map(({ kind, metadata }) => `${kind} ${namespace}/${metadata.name}`),
+      ...services.map(({ name }) => `Service ${namespace}/${name}`),
+    ])
+    const surplus = owned.ofGateway(fleet.key).filter((object) => {
+      return object.owner?.uid === fleet.uid && !wanted.has(`${object.kind} ${object.key}`)
     })
-    await this.#removeEach(surplus)
+    const earlier = surplus.filter((object) => isOfEarlierClass(object, fleet))
+    const deployment = owned.get('Deployment', namespacedName(namespace, infrastructureName(fleet)))
+    const { due, problems } = this.#handOver.step(fleet, earlier, deployment, services)
+    await this.#removeEach([...surplus.filter((object) => !earlier.includes(object)), ...due])
+    return problems
+  }
+
+  async #renewTrust(earlier: readonly LiveObject[], manifests: readonly Manifest[]): Promise<void> {
+    const current = manifests.find(({ kind }) => kind === 'ConfigMap')
+    for (const object of earlier) {
+      const manifest = current && !object.isDeleting ? renewTrust(object, current) : undefined
+      if (manifest && this.isActive) await this.#options.applier.apply(manifest)
+    }
   }
 
   /** One that cannot be deleted does not keep the others. @throws the first error */
