@@ -33,3 +33,9 @@ export function entriesOf(bed: XdsBed, type: TypeName): Map<string, string> {
 export function textOf(bed: XdsBed, type: TypeName, name: string): string | undefined {
   return entriesOf(bed, type).get(name)
 }
+
+/** Whether a proxy would load what is wanted under the name. */
+export function isLoadable(bed: XdsBed, type: TypeName, name: string): boolean {
+  const text = textOf(bed, type, name)
+  return text !== undefined && !isBadText(text)
+}

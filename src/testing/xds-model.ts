@@ -1,24 +1,13 @@
 import type { Variant } from '../xds/stream-context.ts'
 import type { FakeProxy, SeenResponse, TypeName, XdsBed } from './xds-bed.ts'
-import { entriesOf, isBadText, refersTo, textOf } from './xds-model-text.ts'
-import { parseTable } from './xds-table.ts'
+import { askingOrder, type Held, judgeAtRest, wildcardTypes } from './xds-model-at-rest.ts'
+import { isBadText, isLoadable, refersTo, textOf } from './xds-model-text.ts'
+import { check } from './xds-violation.ts'
 
 /*
  * The reference model: a proxy that behaves as stock Envoy was measured to behave, and that knows what a
  * server must never do to it. It shares no code with the server but the names of the types.
  */
-
-/** Throws are what the model found; the fuzz test adds the seed and the trace. */
-export class Violation extends Error {}
-
-function check(condition: boolean, sentence: string): void {
-  if (!condition) throw new Violation(sentence)
-}
-
-interface Held {
-  readonly text: string
-  readonly version: string
-}
 
 export interface ModelOptions {
   readonly nodeId: string
@@ -31,10 +20,6 @@ export interface ModelOptions {
   /** What any proxy has ever accepted. */
   readonly loadable: Set<string>
 }
-
-/** Roots first, as stock Envoy asks. */
-const askingOrder: readonly TypeName[] = ['cluster', 'endpoint', 'secret', 'listener', 'route', 'extension']
-const wildcardTypes: readonly TypeName[] = ['cluster', 'listener']
 
 export class ModelProxy {
   readonly #bed: XdsBed
@@ -206,7 +191,9 @@ export class ModelProxy {
       check(!isKnownBad, `C16: ${key} was refused alone and is sent again`)
       if (type === 'route') {
         const isStandIn = textOf(this.#bed, type, name) !== text
-        const usable = refersTo(text).filter((c) => this.#isLoadable('cluster', c) && this.#isLoadable('endpoint', c))
+        const usable = refersTo(text).filter(
+          (c) => isLoadable(this.#bed, 'cluster', c) && isLoadable(this.#bed, 'endpoint', c),
+        )
         this.#promised.set(`${name} ${text}`, isStandIn ? [] : usable)
         const other = this.#unackedTables.get(name)
         check(other === undefined, `two unanswered versions of table ${name}: ${other} and ${text}`)
@@ -360,11 +347,6 @@ export class ModelProxy {
   /** A full set was refused: the server leaves clusters out until it knows which one is bad. */
   #isSearching = false
 
-  #isLoadable(type: TypeName, name: string): boolean {
-    const text = textOf(this.#bed, type, name)
-    return text !== undefined && !isBadText(text)
-  }
-
   #remove(type: TypeName, name: string): void {
     const now = this.#bed.clock.now()
     const held = this.#held(type).get(name)
@@ -444,64 +426,18 @@ export class ModelProxy {
     }
   }
 
-  /** After everything was answered and all lingers are over: the proxy has what is wanted, and nothing else. */
+  /** After everything was answered and all lingers are over. */
   judgeAtRest(): void {
-    this.#judgeWarmth()
-    for (const type of askingOrder) {
-      const held = this.#held(type)
-      if (type === 'listener' && this.#isDrained) {
-        check(held.size === 0, `a drained proxy still has ${[...held.keys()].join()}`)
-        continue
-      }
-      const hasBad = [...entriesOf(this.#bed, type).values()].some(isBadText)
-      // After a reconnection, a full set with a culprit that nobody names and nobody has accepted leaves all as it was.
-      if (this.#isSearching && (hasBad || this.#isBadSomewhere()) && this.#fullSet(type)) continue
-      for (const [name, text] of entriesOf(this.#bed, type)) {
-        const isWanted = wildcardTypes.includes(type) || this.#names(type).has(name)
-        if (!isWanted) continue
-        const has = held.get(name)?.text
-        if (isBadText(text)) {
-          check(!isBadText(has), `${type} ${name} is bad and held`)
-          // What it came back with is its own while a part of the table is bad.
-          const isInherited = this.#inherited.get(name) === has
-          if (type === 'route' && has !== undefined && !isInherited) checkParts(name, text, has)
-        } else check(has === text, `${type} ${name} should be "${text}" and is "${has}"`)
-      }
-      for (const name of held.keys()) {
-        const isThere = entriesOf(this.#bed, type).has(name)
-        // State of the world has no word for removal, except for full sets; what a parent refers to goes with it.
-        if (this.#options.variant === 'sotw' && !wildcardTypes.includes(type)) continue
-        check(isThere || this.#isBadSomewhere(), `${type} ${name} is gone and still held`)
-      }
-      if (this.#options.variant === 'delta') {
-        // What a refusal keeps alive is there already, and its bytes may be gone.
-        const isBad = (name: string): boolean => isBadText(textOf(this.#bed, type, name))
-        const isKept = (name: string): boolean => held.has(name) && (this.#isBadSomewhere() || isBad(name))
-        const open = [...(this.#unanswered.get(type) ?? [])].filter((name) => !isKept(name))
-        check(open.length === 0, `D2: ${type} ${open.join()} was asked for and never answered`)
-      }
-    }
-  }
-
-  #judgeWarmth(): void {
-    if (this.#isSearching) return
-    for (const name of this.#held('cluster').keys()) {
-      if (!this.#isLoadable('endpoint', name) || !this.#isLoadable('cluster', name)) continue
-      check(this.#warm.has(name), `C10: cluster ${name} is warming for ever`)
-    }
-  }
-
-  /** A refused table lives on in its old form, and with it what it uses. */
-  #isBadSomewhere(): boolean {
-    return (['listener', 'route'] as const).some((type) => [...entriesOf(this.#bed, type).values()].some(isBadText))
-  }
-}
-
-/** Only what is bad in a table may be behind or out of order. */
-function checkParts(table: string, wanted: string, held: string): void {
-  const heldParts = parseTable(held)
-  for (const [part, text] of Object.entries(parseTable(wanted))) {
-    const isAsItShould = isBadText(text) ? !isBadText(heldParts[part]) : heldParts[part] === text
-    check(isAsItShould, `part ${part} of table ${table} should be "${text}" and is "${heldParts[part]}"`)
+    judgeAtRest({
+      bed: this.#bed,
+      variant: this.#options.variant,
+      held: (type) => this.#held(type),
+      wants: (type, name) => wildcardTypes.includes(type) || this.#names(type).has(name),
+      unanswered: (type) => this.#unanswered.get(type) ?? new Set(),
+      warm: this.#warm,
+      inherited: this.#inherited,
+      isSearching: this.#isSearching,
+      isDrained: this.#isDrained,
+    })
   }
 }

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { makeResource, type TypeName, XdsBed } from '../testing/xds-bed.ts'
-import { ModelProxy, Violation } from '../testing/xds-model.ts'
+import { ModelProxy } from '../testing/xds-model.ts'
 import { entriesOf, refersTo, textOf } from '../testing/xds-model-text.ts'
 import { makeTable, parseTable } from '../testing/xds-table.ts'
+import { Violation } from '../testing/xds-violation.ts'
 import type { EnvoyResource } from './resource.ts'
 
 /** Of each test. A long run: `XDS_FUZZ_STEPS=1000000 npx vitest run --project unit src/xds/protocol`. */
