@@ -139,6 +139,7 @@ export function stringMapSchema({ maxEntries, checkKey, checkValue }: StringMapR
   const error = (issue: { input?: unknown }) =>
     issue.input === undefined ? undefined : 'must be a map of strings: write "key: value" lines'
   return z.custom<Record<string, unknown>>(isMap, { error }).transform((input, context): StringMap => {
+    if (input === noStrings) return noStrings
     const result: Record<string, string> = Object.create(null)
     const complain = (path: string[], message: string) => context.issues.push({ code: 'custom', path, message, input })
     const keys = Object.keys(input)

@@ -8,7 +8,7 @@ import { validateObject } from '../../gatewayapi/validate-object.ts'
 import type { LiveStatus } from './api-client.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import { asObject, type JsonObject } from './json.ts'
-import { projectLabels, projectObject } from './projection.ts'
+import { hasGeneration, projectLabels, projectObject } from './projection.ts'
 import type { RawMetadata, RawObject } from './raw-object.ts'
 
 export interface KindCacheOptions {
@@ -28,7 +28,6 @@ export class KindCache {
   readonly #parts = new SharedParts()
   /** Key -> what was last logged about it. */
   readonly #refused = new Map<NamespacedName, string>()
-  /** Whether generation tells of every change of what is not metadata, as that of all custom objects does. */
   readonly #hasGeneration: boolean
   /** Versions of objects that the API server has accepted and our schema does not. */
   refusals = 0
@@ -36,7 +35,7 @@ export class KindCache {
   constructor(options: KindCacheOptions) {
     this.#options = options
     this.#definition = kinds[options.kind]
-    this.#hasGeneration = this.#definition.group.includes('.') && this.#definition.group !== 'discovery.k8s.io'
+    this.#hasGeneration = hasGeneration(options.kind)
   }
 
   /** Objects that are in force. */
@@ -110,6 +109,13 @@ function readLiveStatus({ metadata, status }: RawObject): LiveStatus {
     resourceVersion,
     generation: typeof generation === 'number' ? generation : 0,
     uid: String(uid ?? ''),
-    status: status === undefined ? '' : JSON.stringify(status),
+    status: readStatusText(status),
   }
+}
+
+/** One text for one status: escapes are what writers differ in. */
+function readStatusText(status: unknown): string {
+  if (status === undefined) return ''
+  if (typeof status !== 'string') return JSON.stringify(status)
+  return status.includes('\\') ? JSON.stringify(JSON.parse(status)) : status
 }

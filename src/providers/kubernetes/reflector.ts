@@ -2,9 +2,10 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
 import { ApiError, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
+import type { Plan } from './field-plan.ts'
 import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { metadataOf, parseEvent, type RawObject, readPage } from './raw-object.ts'
+import { metadataOf, parseEvent, planEvent, type RawObject, readPage, unmanaged } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -58,6 +59,8 @@ export class Reflector {
   readonly #random: () => number
   readonly #versions: KnownVersions
   readonly #told = new Set<string>()
+  /** Of a line of the watch. */
+  readonly #plan: Plan
   #stopped = false
   /** Waits for a server that could not be reached. */
   #isIdle = false
@@ -76,6 +79,7 @@ export class Reflector {
     const { clock, logger, kind, isOptional = false, sink, random = Math.random, pageSize = 500 } = options
     this.#options = options
     this.#random = random
+    this.#plan = planEvent(options.plan ?? unmanaged)
     this.#versions = options.known ?? new KnownVersions()
     this.#pageSize = pageSize
     const onState = (state: ReflectorState) => sink.onState(state)
@@ -264,7 +268,7 @@ export class Reflector {
    */
   #take(line: Buffer, seen: Set<NamespacedName> | undefined): string | undefined {
     const { counters } = this.#health
-    const { type, object } = parseEvent(line)
+    const { type, object } = parseEvent(line, this.#plan)
     this.#health.hear()
     switch (type) {
       case 'ADDED':
