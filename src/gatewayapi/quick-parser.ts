@@ -52,10 +52,10 @@ function compileType(schema: Schema): QuickParser | undefined {
     case 'boolean':
       return def.coerce ? undefined : (value) => (typeof value === 'boolean' ? value : undecided)
     case 'string':
+      if (def.coerce) return undefined
       // One with a format is a check of its own.
-      return def.coerce || 'format' in def
-        ? undefined
-        : (value) => (typeof value === 'string' && value.isWellFormed() ? value : undecided)
+      if ('format' in def) return def.format === 'datetime' ? compilePattern(def) : undefined
+      return (value) => (typeof value === 'string' && value.isWellFormed() ? value : undecided)
     case 'number':
       return 'format' in def && def.format === 'safeint' && !def.coerce
         ? (value) => (Number.isSafeInteger(value) ? value : undecided)
@@ -143,21 +143,32 @@ function compileCheck(check: Check): QuickParser {
   }
   switch (def.check) {
     case 'max_length':
-      // Characters are counted, of which a text has at most as many as it has units.
+      // Characters are counted, of which a text has at most as many as it has units, and at least half as many.
       return (value) => ((value as string).length <= def.maximum ? value : ask(value))
     case 'min_length':
-      return (value) => ((value as string).length >= def.minimum * 2 ? value : ask(value))
+      return (value) => ((value as string).length >= def.minimum * 2 - 1 ? value : ask(value))
     case 'greater_than':
       return (value) => (Number(value) > Number(def.value) ? value : ask(value))
     case 'less_than':
       return (value) => (Number(value) < Number(def.value) ? value : ask(value))
-    case 'string_format': {
-      const { pattern } = def as { pattern?: RegExp }
-      if (def.format !== 'regex' || pattern === undefined || pattern.global || pattern.sticky) return ask
-      return (value) => (pattern.test(value as string) ? value : undecided)
-    }
+    case 'string_format':
+      return (def.format === 'regex' && compilePattern(def)) || ask
     default:
       return ask
+  }
+}
+
+/** @returns undefined if there is no pattern, or one that remembers where it was */
+function compilePattern(def: object): QuickParser | undefined {
+  const { pattern } = def as { pattern?: RegExp }
+  if (pattern === undefined || pattern.global || pattern.sticky) return undefined
+  // In one place most objects say what the one before said.
+  let right: unknown
+  return (value) => {
+    if (value === right) return value
+    if (typeof value !== 'string' || !pattern.test(value)) return undecided
+    right = value
+    return value
   }
 }
 

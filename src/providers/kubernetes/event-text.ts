@@ -106,10 +106,11 @@ export class TextTrimmer {
 }
 
 /** Of the field whose name stands there. */
-function planOf({ named, prefix, others }: FieldPlan, text: Buffer, from: number, to: number): Plan {
+function planOf({ byLength, prefix, others }: FieldPlan, text: Buffer, from: number, to: number): Plan {
   const length = to - from
-  for (const { bytes, plan } of named) if (bytes.length === length && standsAt(bytes, text, from)) return plan
-  return prefix !== '' && text.toString('latin1', from, from + prefix.length) === prefix ? 'keep' : others
+  const ofLength = length < byLength.length ? byLength[length] : undefined
+  if (ofLength) for (const { bytes, plan } of ofLength) if (standsAt(bytes, text, from)) return plan
+  return prefix.length > 0 && standsAt(prefix, text, from) ? 'keep' : others
 }
 
 function standsAt(bytes: Uint8Array, text: Buffer, from: number): boolean {

@@ -16,16 +16,24 @@ export interface NamedPlan {
 /** What becomes of the fields of an object. */
 export class FieldPlan {
   readonly named: readonly NamedPlan[]
-  /** Fields whose names begin so are kept; '' for none. */
-  readonly prefix: string
+  /** The same by the length of the name. */
+  readonly byLength: readonly (readonly NamedPlan[])[]
+  /** Fields whose names begin so are kept; none if it is empty. */
+  readonly prefix: Uint8Array
   /** Of fields that are not named. */
   readonly others: 'keep' | 'drop'
   readonly #byName: ReadonlyMap<string, Plan>
+  readonly #prefix: string
 
   constructor(plans: Readonly<Record<string, Plan>>, others: 'keep' | 'drop', prefix = '') {
     this.named = Object.entries(plans).map(([name, plan]) => ({ name, bytes: Buffer.from(name), plan }))
+    const lengths = this.named.map(({ bytes }) => bytes.length)
+    this.byLength = Array.from({ length: Math.max(0, ...lengths) + 1 }, (_, length) =>
+      this.named.filter(({ bytes }) => bytes.length === length),
+    )
     this.others = others
-    this.prefix = prefix
+    this.prefix = Buffer.from(prefix)
+    this.#prefix = prefix
     this.#byName = new Map(Object.entries(plans))
   }
 
@@ -33,7 +41,7 @@ export class FieldPlan {
   of(name: string): Plan {
     const plan = this.#byName.get(name)
     if (plan !== undefined) return plan
-    return this.prefix !== '' && name.startsWith(this.prefix) ? 'keep' : this.others
+    return this.#prefix !== '' && name.startsWith(this.#prefix) ? 'keep' : this.others
   }
 }
 
