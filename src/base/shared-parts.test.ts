@@ -42,10 +42,10 @@ test('What is alike and not equal stays apart', () => {
   }
 })
 
-test('Frozen parts are left alone', () => {
-  const frozen = Object.freeze({ list: ['a'] })
-  const parts = new SharedParts()
-  parts.shareWithin({ list: ['a'] })
+test('The constant is left alone', () => {
+  const frozen = Object.freeze({ list: Object.freeze(['a']) })
+  const parts = new SharedParts(frozen)
+  parts.shareWithin({ part: { list: ['a'] } })
   expect(parts.shareWithin({ frozen }).frozen).toBe(frozen)
 })
 

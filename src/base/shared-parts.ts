@@ -11,8 +11,14 @@ const manyItems = 8
  */
 export class SharedParts {
   #seen: unknown[] | undefined
+  readonly #constant: object | undefined
   /** Of what `#share` returned last. Equal values have equal ones. */
   #hash = 0
+
+  /** @param constant a frozen value that may be met in others, and of which there is one anyway */
+  constructor(constant?: object) {
+    this.#constant = constant
+  }
 
   /**
    * Exchanges parts of a plain value, as JSON gives them, for equal ones of values before. Nobody may change any of
@@ -66,13 +72,11 @@ export class SharedParts {
   }
 
   #shareObject(value: Record<string, unknown>): unknown {
-    // Constants of ours, of which there is one anyway.
-    if (Object.isFrozen(value)) return this.#opaque(value)
+    if (value === this.#constant) return this.#opaque(value)
     return this.#shareMembers(value) > manyItems ? value : this.#remember(value)
   }
 
   #shareList(list: unknown[]): unknown {
-    if (Object.isFrozen(list)) return this.#opaque(list)
     const { length } = list
     let hash = ~length
     for (let at = 0; at < length; at++) {
@@ -118,14 +122,23 @@ function placeOf(hash: number): number {
 
 /** Whose members are shared already: of equal ones there is mostly one copy, so that looking deeper is not worth it. */
 function isSame(a: object, b: object): boolean {
-  if (Array.isArray(a) || Array.isArray(b))
-    return (
-      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, at) => Object.is(item, b[at]))
-    )
-  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
-  const [keys, others] = [Object.keys(a), Object.keys(b)]
-  if (keys.length !== others.length) return false
-  return keys.every((key, at) => others[at] === key && Object.is(fieldOf(a, key), fieldOf(b, key)))
+  if (Array.isArray(a)) return Array.isArray(b) && isSameList(a, b)
+  if (Array.isArray(b) || Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
+  const keys = Object.keys(a)
+  const others = Object.keys(b)
+  const { length } = keys
+  if (length !== others.length) return false
+  for (let at = 0; at < length; at++) {
+    const key = keys[at] as string
+    if (others[at] !== key || !Object.is(fieldOf(a, key), fieldOf(b, key))) return false
+  }
+  return true
+}
+
+function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false
+  for (let at = 0; at < a.length; at++) if (!Object.is(a[at], b[at])) return false
+  return true
 }
 
 function fieldOf(object: object, key: string): unknown {

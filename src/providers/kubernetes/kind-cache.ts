@@ -4,6 +4,7 @@ import { SharedParts } from '../../base/shared-parts.ts'
 import { type KindDefinition, type KindName, type KubernetesObject, kinds } from '../../gatewayapi/kinds.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import { apiVersionOf } from '../../gatewayapi/objects/object-meta.ts'
+import { noStrings } from '../../gatewayapi/objects/schema.ts'
 import { validateObject } from '../../gatewayapi/validate-object.ts'
 import type { LiveStatus } from './api-client.ts'
 import type { ChangeBatch } from './change-batch.ts'
@@ -25,7 +26,7 @@ export class KindCache {
   readonly #options: KindCacheOptions
   readonly #definition: KindDefinition
   readonly #objects = new Map<NamespacedName, KubernetesObject>()
-  readonly #parts = new SharedParts()
+  readonly #parts = new SharedParts(noStrings)
   /** Key -> what was last logged about it. */
   readonly #refused = new Map<NamespacedName, string>()
   readonly #hasGeneration: boolean
