@@ -80,7 +80,7 @@ const keptFields: ReadonlySet<string> = new Set<keyof ObjectMeta>([
 ])
 
 /** Whether it has what all have, and nothing else than what is kept, as providers make it that know this. */
-function isComplete(meta: Partial<ObjectMeta>): meta is ObjectMeta {
+function isComplete(meta: { readonly [F in keyof ObjectMeta]?: ObjectMeta[F] | undefined }): meta is ObjectMeta {
   if (meta.namespace === undefined || meta.labels === undefined || meta.annotations === undefined) return false
   for (const field in meta) if (!keptFields.has(field)) return false
   return true

@@ -7,6 +7,7 @@ import type { LiveStatuses } from './live-statuses.ts'
 import { StatusCounters, type WriteResult } from './status-counters.ts'
 import { findServerEdits, isSettled } from './status-difference.ts'
 import type { StatusKind } from './status-kind.ts'
+import { isSameLook, type StatusLook } from './status-look.ts'
 import { mergeStatus } from './status-merge.ts'
 import { findPause, notePace } from './status-pace.ts'
 import { getStatus, putStatus, type StatusFailure, type StatusOutcome, type StatusTarget } from './status-request.ts'
@@ -68,6 +69,8 @@ export class StatusWriter {
   #cancelPause: (() => void) | undefined
   #isScheduled = false
   #isOwnEcho = false
+  /** The last object that needed no write: after a start it is the same with thousands. */
+  #settled: StatusLook | undefined
 
   constructor(options: StatusWriterOptions) {
     this.#options = options
@@ -109,6 +112,7 @@ export class StatusWriter {
     this.#cancelPause = undefined
     this.#outages = 0
     this.#inFlight = 0
+    this.#settled = undefined
     this.#denied.clear()
   }
 
@@ -177,6 +181,13 @@ export class StatusWriter {
       return
     }
     const { namespace } = splitNamespacedName(entry.key)
+    if (entry.edits?.desired !== desired) entry.edits = undefined
+    if (entry.refused !== desired) entry.refused = undefined
+    const look = { kind, namespace, status: live.status, desired }
+    if (entry.edits === undefined && isSameLook(look, this.#settled)) {
+      this.#settle(entry)
+      return
+    }
     const deniedFor = Math.max(
       (this.#denied.get(deniedKey(entry.kind, namespace)) ?? Number.NEGATIVE_INFINITY) - clock.now(),
       0,
@@ -187,13 +198,9 @@ export class StatusWriter {
     const merged = mergeStatus(kind.shape, before, wanted, { controllerName, namespace, now })
     const patience = (kind.patience?.(before, wanted) ?? 0) - (clock.now() - (entry.since ?? clock.now()))
     const pause = kind.isPaced ? findPause(entry, merged.status, before, clock.now()) : undefined
-    if (entry.edits?.desired !== desired) entry.edits = undefined
-    if (entry.refused !== desired) entry.refused = undefined
     if (isSettled(merged.status, before, entry.edits?.made)) {
-      this.counters.skipped++
-      entry.failures = 0
-      entry.conflict = undefined
-      this.#queue.makeIdle(entry)
+      if (entry.edits === undefined) this.#settled = look
+      this.#settle(entry)
     } else if (deniedFor > 0) {
       this.#queue.wait(entry, deniedFor, 'denied')
     } else if (patience > 0) {
@@ -214,6 +221,14 @@ export class StatusWriter {
         this.#track(entry, work, this.#write(entry, target, { live, desired, status: merged.status }, work))
       }
     }
+  }
+
+  /** The API server has it already. */
+  #settle(entry: WriteEntry): void {
+    this.counters.skipped++
+    entry.failures = 0
+    entry.conflict = undefined
+    this.#queue.makeIdle(entry)
   }
 
   #track(entry: WriteEntry, work: AbortController, call: Promise<void>): void {
