@@ -97,6 +97,13 @@ function compileType(schema: Schema): QuickParser | undefined {
         const result = def.transform(value, payload)
         return payload.issues.length > 0 ? undecided : result
       }
+    case 'catch': {
+      const inner = compileQuickParser(def.innerType)
+      return (value) => {
+        const result = inner(value)
+        return result === undecided && isNormal(value) ? askSchema(schema, value) : result
+      }
+    }
     case 'array':
       return compileArray(def)
     case 'object':
@@ -141,6 +148,9 @@ function compileCheck(check: Check): QuickParser {
     void check._zod.check(payload as z.core.ParsePayload<never>)
     return payload.issues.length > 0 ? undecided : payload.value
   }
+  // Of refine().
+  const { fn } = def as { readonly fn?: (value: unknown) => unknown }
+  if (fn) return (value) => (fn(value) === true ? value : ask(value))
   switch (def.check) {
     case 'max_length':
       // Characters are counted, of which a text has at most as many as it has units, and at least half as many.
