@@ -23,12 +23,17 @@ export class SharedParts {
   /**
    * Exchanges parts of a plain value, as JSON gives them, for equal ones of values before. Nobody may change any of
    * them from then on.
+   * @param except a member that stays as it is
    * @returns `value` itself; only what is in it is exchanged
    */
-  shareWithin<T extends object>(value: T): T {
-    this.#seen ??= new Array(places).fill(undefined)
-    this.#shareMembers(value as Record<string, unknown>)
+  shareWithin<T extends object>(value: T, except?: keyof T & string): T {
+    this.#shareMembers(value as Record<string, unknown>, except)
     return value
+  }
+
+  /** @returns an equal text that was seen before, if it is remembered */
+  shareText(text: string): string {
+    return this.#shareText(text)
   }
 
   #share(value: unknown): unknown {
@@ -63,7 +68,8 @@ export class SharedParts {
     for (let at = length - 1; at >= 0 && at >= length - 6; at--) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
     hash = (Math.imul(hash, 31) + text.charCodeAt(length >> 1)) | 0
     this.#hash = hash
-    const seen = this.#seen as unknown[]
+    this.#seen ??= new Array(places).fill(undefined)
+    const seen = this.#seen
     const at = placeOf(hash)
     const known = seen[at]
     if (known === text) return known as string
@@ -90,11 +96,12 @@ export class SharedParts {
   }
 
   /** @returns how many there are */
-  #shareMembers(value: Record<string, unknown>): number {
+  #shareMembers(value: Record<string, unknown>, except?: string): number {
     let hash = 0
     let count = 0
     // Plain values inherit nothing that would be met here.
     for (const key in value) {
+      if (key === except) continue
       const before = value[key]
       const shared = this.#share(before)
       if (shared !== before || typeof shared === 'string') value[key] = shared
@@ -107,7 +114,8 @@ export class SharedParts {
 
   /** @returns an equal one that was seen before, if it is remembered */
   #remember(value: object): object {
-    const seen = this.#seen as unknown[]
+    this.#seen ??= new Array(places).fill(undefined)
+    const seen = this.#seen
     const at = placeOf(this.#hash)
     const known = seen[at]
     if (typeof known === 'object' && known !== null && isSame(known, value)) return known

@@ -65,7 +65,8 @@ export class KindCache {
     }
     if (this.#refused.delete(key)) this.#options.logger.info(`${kind} ${key} can be used again.`)
     if (before && isDeepStrictEqual(before, object)) return
-    this.#objects.set(key, this.#parts.shareWithin(object))
+    this.#share(object)
+    this.#objects.set(key, object)
     batch.add({ kind, key, object })
   }
 
@@ -79,6 +80,15 @@ export class KindCache {
   /** The kind is not served any more. */
   clear(): void {
     for (const key of [...this.#objects.keys(), ...this.#refused.keys()]) this.delete(key)
+  }
+
+  #share(object: KubernetesObject): void {
+    // Of what tells objects apart, only these repeat.
+    const metadata = object.metadata as { namespace: string; creationTimestamp?: string | undefined }
+    const { namespace, creationTimestamp } = metadata
+    metadata.namespace = this.#parts.shareText(namespace)
+    if (creationTimestamp !== undefined) metadata.creationTimestamp = this.#parts.shareText(creationTimestamp)
+    this.#parts.shareWithin(object, 'metadata')
   }
 
   /** What was in force stays so. */
