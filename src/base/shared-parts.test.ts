@@ -18,6 +18,14 @@ test('Equal parts of several values become one', () => {
   expect(other.spec.matches).toEqual([{ path: '/other' }])
 })
 
+test('A member may be left alone', () => {
+  const parts = new SharedParts()
+  const make = () => ({ own: { name: 'web' }, spec: { name: 'web' } })
+  const [a, b] = [parts.shareWithin(make(), 'own'), parts.shareWithin(make(), 'own')]
+  expect(a.own).not.toBe(b.own)
+  expect(a.spec).toBe(b.spec)
+})
+
 test('What is alike and not equal stays apart', () => {
   const pairs: readonly (readonly [unknown, unknown])[] = [
     [{ a: 1 }, { b: 1 }],
@@ -42,10 +50,10 @@ test('What is alike and not equal stays apart', () => {
   }
 })
 
-test('Frozen parts are left alone', () => {
-  const frozen = Object.freeze({ list: ['a'] })
-  const parts = new SharedParts()
-  parts.shareWithin({ list: ['a'] })
+test('The constant is left alone', () => {
+  const frozen = Object.freeze({ list: Object.freeze(['a']) })
+  const parts = new SharedParts(frozen)
+  parts.shareWithin({ part: { list: ['a'] } })
   expect(parts.shareWithin({ frozen }).frozen).toBe(frozen)
 })
 

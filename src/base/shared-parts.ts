@@ -11,18 +11,29 @@ const manyItems = 8
  */
 export class SharedParts {
   #seen: unknown[] | undefined
+  readonly #constant: object | undefined
   /** Of what `#share` returned last. Equal values have equal ones. */
   #hash = 0
+
+  /** @param constant a frozen value that may be met in others, and of which there is one anyway */
+  constructor(constant?: object) {
+    this.#constant = constant
+  }
 
   /**
    * Exchanges parts of a plain value, as JSON gives them, for equal ones of values before. Nobody may change any of
    * them from then on.
+   * @param except a member that stays as it is
    * @returns `value` itself; only what is in it is exchanged
    */
-  shareWithin<T extends object>(value: T): T {
-    this.#seen ??= new Array(places).fill(undefined)
-    this.#shareMembers(value as Record<string, unknown>)
+  shareWithin<T extends object>(value: T, except?: keyof T & string): T {
+    this.#shareMembers(value as Record<string, unknown>, except)
     return value
+  }
+
+  /** @returns an equal text that was seen before, if it is remembered */
+  shareText(text: string): string {
+    return this.#shareText(text)
   }
 
   #share(value: unknown): unknown {
@@ -57,7 +68,8 @@ export class SharedParts {
     for (let at = length - 1; at >= 0 && at >= length - 6; at--) hash = (Math.imul(hash, 31) + text.charCodeAt(at)) | 0
     hash = (Math.imul(hash, 31) + text.charCodeAt(length >> 1)) | 0
     this.#hash = hash
-    const seen = this.#seen as unknown[]
+    this.#seen ??= new Array(places).fill(undefined)
+    const seen = this.#seen
     const at = placeOf(hash)
     const known = seen[at]
     if (known === text) return known as string
@@ -66,13 +78,11 @@ export class SharedParts {
   }
 
   #shareObject(value: Record<string, unknown>): unknown {
-    // Constants of ours, of which there is one anyway.
-    if (Object.isFrozen(value)) return this.#opaque(value)
+    if (value === this.#constant) return this.#opaque(value)
     return this.#shareMembers(value) > manyItems ? value : this.#remember(value)
   }
 
   #shareList(list: unknown[]): unknown {
-    if (Object.isFrozen(list)) return this.#opaque(list)
     const { length } = list
     let hash = ~length
     for (let at = 0; at < length; at++) {
@@ -86,11 +96,12 @@ export class SharedParts {
   }
 
   /** @returns how many there are */
-  #shareMembers(value: Record<string, unknown>): number {
+  #shareMembers(value: Record<string, unknown>, except?: string): number {
     let hash = 0
     let count = 0
     // Plain values inherit nothing that would be met here.
     for (const key in value) {
+      if (key === except) continue
       const before = value[key]
       const shared = this.#share(before)
       if (shared !== before || typeof shared === 'string') value[key] = shared
@@ -103,7 +114,8 @@ export class SharedParts {
 
   /** @returns an equal one that was seen before, if it is remembered */
   #remember(value: object): object {
-    const seen = this.#seen as unknown[]
+    this.#seen ??= new Array(places).fill(undefined)
+    const seen = this.#seen
     const at = placeOf(this.#hash)
     const known = seen[at]
     if (typeof known === 'object' && known !== null && isSame(known, value)) return known
@@ -118,14 +130,23 @@ function placeOf(hash: number): number {
 
 /** Whose members are shared already: of equal ones there is mostly one copy, so that looking deeper is not worth it. */
 function isSame(a: object, b: object): boolean {
-  if (Array.isArray(a) || Array.isArray(b))
-    return (
-      Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, at) => Object.is(item, b[at]))
-    )
-  if (Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
-  const [keys, others] = [Object.keys(a), Object.keys(b)]
-  if (keys.length !== others.length) return false
-  return keys.every((key, at) => others[at] === key && Object.is(fieldOf(a, key), fieldOf(b, key)))
+  if (Array.isArray(a)) return Array.isArray(b) && isSameList(a, b)
+  if (Array.isArray(b) || Object.getPrototypeOf(a) !== Object.getPrototypeOf(b)) return false
+  const keys = Object.keys(a)
+  const others = Object.keys(b)
+  const { length } = keys
+  if (length !== others.length) return false
+  for (let at = 0; at < length; at++) {
+    const key = keys[at] as string
+    if (others[at] !== key || !Object.is(fieldOf(a, key), fieldOf(b, key))) return false
+  }
+  return true
+}
+
+function isSameList(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false
+  for (let at = 0; at < a.length; at++) if (!Object.is(a[at], b[at])) return false
+  return true
 }
 
 function fieldOf(object: object, key: string): unknown {

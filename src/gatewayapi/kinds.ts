@@ -10,6 +10,7 @@ import { GRPCRoute } from './objects/grpc-route.ts'
 import { HTTPRoute } from './objects/http-route.ts'
 import { ListenerSet } from './objects/listener-set.ts'
 import { Namespace } from './objects/namespace.ts'
+import { apiVersionOf } from './objects/object-meta.ts'
 import { experimentalGroup, gatewayGroup } from './objects/reference.ts'
 import { ReferenceGrant } from './objects/reference-grant.ts'
 import { Secret } from './objects/secret.ts'
@@ -215,11 +216,23 @@ const byGroupKind = new Map(
   Object.values(kinds).map((definition) => [`${definition.group}/${definition.kind}`, definition]),
 )
 
+/** The kinds of each apiVersion. */
+const byVersion = new Map<string, Map<string, (typeof kinds)[KindName]>>()
+for (const definition of Object.values(kinds))
+  for (const version of definition.versions) {
+    const apiVersion = apiVersionOf(definition.group, version)
+    const ofVersion = byVersion.get(apiVersion) ?? new Map<string, (typeof kinds)[KindName]>()
+    byVersion.set(apiVersion, ofVersion.set(definition.kind, definition))
+  }
+
 /** Finds the kind of an object by what stands in its apiVersion and kind. */
 export function findKind(apiVersion: string, kind: string): KindLookup {
+  const definition = byVersion.get(apiVersion)?.get(kind)
+  return definition ? { found: 'supported', definition } : findUnsupported(apiVersion, kind)
+}
+
+function findUnsupported(apiVersion: string, kind: string): KindLookup {
   const slash = apiVersion.lastIndexOf('/')
   const definition = byGroupKind.get(`${apiVersion.slice(0, Math.max(slash, 0))}/${kind}`)
-  if (definition === undefined) return { found: 'unknown' }
-  const versions: readonly string[] = definition.versions
-  return { found: versions.includes(apiVersion.slice(slash + 1)) ? 'supported' : 'unsupported-version', definition }
+  return definition === undefined ? { found: 'unknown' } : { found: 'unsupported-version', definition }
 }

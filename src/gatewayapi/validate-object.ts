@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { findKind, type KindDefinition, type KindName, type KubernetesObject, kinds } from './kinds.ts'
 import { apiVersionOf } from './objects/object-meta.ts'
 import { joinWords, quote } from './objects/schema.ts'
-import { compileQuickParser, type QuickParser, undecided } from './quick-parser.ts'
+import { compileQuickParser, isNormal, type QuickParser, undecided } from './quick-parser.ts'
 
 /** Where in an object: names of fields and positions in lists. */
 export type FieldPath = readonly (string | number)[]
@@ -41,7 +41,8 @@ export function formatFieldPath(path: FieldPath): string {
 
 /**
  * Checks one object as a user wrote it (plain values, as JSON gives them) and fills in defaults. Fields
- * that are null count as absent, as they do for the API server. The input is not changed.
+ * that are null count as absent, as they do for the API server. The input is not changed; what is right in it as it is
+ * becomes part of the result.
  * @returns the object in its newest version, or everything that is wrong with it
  */
 export function validateObject(raw: unknown, options: ValidateOptions = {}): Validated {
@@ -66,7 +67,7 @@ export function validateObject(raw: unknown, options: ValidateOptions = {}): Val
     const fix = joinWords(versions.map((version) => apiVersionOf(group, version)))
     return fail('apiVersion', `${quote(apiVersion)} of ${kind} is not supported: use ${fix}`)
   }
-  return validateKind(lookup.definition, isNormal(raw) ? raw : normalize(raw), options)
+  return validateKind(lookup.definition, raw, options)
 }
 
 /** "Backend (gateway.envoyproxy.io/v1alpha1), ConfigMap (v1), ...". */
@@ -86,8 +87,13 @@ function validateKind(
   raw: unknown,
   options: ValidateOptions,
 ): Validated {
-  const input = placeNamespace(definition, raw, options.defaultNamespace)
-  const object = quickParserOf(definition)(input)
+  const parse = quickParserOf(definition)
+  let input = placeNamespace(definition, raw, options.defaultNamespace)
+  let object = parse(input)
+  if (object === undecided && !isNormal(raw)) {
+    input = placeNamespace(definition, normalize(raw), options.defaultNamespace)
+    object = parse(input)
+  }
   if (object === undecided) return askSchema(definition, input, options)
   return requireNamespace(definition, object as KubernetesObject)
 }
@@ -132,17 +138,6 @@ function placeNamespace(definition: KindDefinition, raw: unknown, defaultNamespa
     return metadata.namespace === undefined ? raw : { ...object, metadata: { ...metadata, namespace: '' } }
   if (defaultNamespace === undefined || (metadata.namespace !== undefined && metadata.namespace !== '')) return raw
   return { ...object, metadata: { ...metadata, namespace: defaultNamespace } }
-}
-
-/** Whether `normalize` would change nothing, as it mostly is; this takes a fraction of its time. */
-function isNormal(value: unknown): boolean {
-  if (typeof value === 'string') return value.isWellFormed()
-  if (typeof value !== 'object') return true
-  if (value === null) return false
-  if (Array.isArray(value)) return value.every(isNormal)
-  // Fields that are inherited are those of no JSON, and would only be looked at as well.
-  for (const name in value) if (!isNormal((value as Record<string, unknown>)[name])) return false
-  return true
 }
 
 /**

@@ -217,6 +217,7 @@ const once = new Set(['RequestHeaderModifier', 'ResponseHeaderModifier', 'Reques
 /** A list of at most 16 filters in which only mirrors, external authorization and extensions may repeat. */
 export function filtersSchema<S extends z.ZodType<{ type: string }>>(filter: S) {
   return withRules(listSchema(filter, { max: 16 }), (filters, complain) => {
+    if (filters.length < 2) return
     const seen = new Set<string>()
     for (const [index, { type }] of filters.entries()) {
       if (once.has(type) && seen.has(type))

@@ -54,8 +54,10 @@ export function objectMetaSchema(nameSchema: z.ZodString) {
       managedFields: z.unknown().optional(),
       selfLink: z.string().optional(),
     })
-    .transform(({ generateName, deletionGracePeriodSeconds, finalizers, ...meta }): ObjectMeta => {
-      const { ownerReferences, managedFields, selfLink, ...kept } = meta
+    .transform((meta): ObjectMeta => {
+      if (isComplete(meta)) return meta
+      const { generateName, deletionGracePeriodSeconds, finalizers, ownerReferences, ...rest } = meta
+      const { managedFields, selfLink, ...kept } = rest
       return {
         ...kept,
         namespace: kept.namespace ?? '',
@@ -63,6 +65,25 @@ export function objectMetaSchema(nameSchema: z.ZodString) {
         annotations: kept.annotations ?? noStrings,
       }
     })
+}
+
+const keptFields: ReadonlySet<string> = new Set<keyof ObjectMeta>([
+  'name',
+  'namespace',
+  'labels',
+  'annotations',
+  'generation',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'uid',
+  'resourceVersion',
+])
+
+/** Whether it has what all have, and nothing else than what is kept, as providers make it that know this. */
+function isComplete(meta: { readonly [F in keyof ObjectMeta]?: ObjectMeta[F] | undefined }): meta is ObjectMeta {
+  if (meta.namespace === undefined || meta.labels === undefined || meta.annotations === undefined) return false
+  for (const field in meta) if (!keptFields.has(field)) return false
+  return true
 }
 
 const SubdomainMeta = objectMetaSchema(DnsSubdomain)

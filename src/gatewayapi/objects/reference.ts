@@ -95,6 +95,7 @@ export type ParentReference = z.output<typeof ParentReference>
  * The standard CRDs look at sectionName only and the experimental ones at port too; what either accepts is accepted.
  */
 export const ParentReferences = withRules(listSchema(ParentReference, { max: 32 }), (references, complain) => {
+  if (references.length < 2) return
   const byParent = new Map<string, number[]>()
   for (const [index, reference] of references.entries()) {
     const { group, kind, namespace = '', name } = reference

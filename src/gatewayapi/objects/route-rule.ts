@@ -10,8 +10,10 @@ interface RouteRule {
 
 /** The rules of an HTTPRoute or GRPCRoute: not too many matches in all, and no name twice. */
 export function checkRouteRules(rules: readonly RouteRule[], complain: Complain): void {
-  const matches = rules.reduce((sum, rule) => sum + (rule.matches?.length ?? 0), 0)
+  let matches = 0
+  for (const rule of rules) matches += rule.matches?.length ?? 0
   if (matches > maxMatches) complain([], `has ${matches} matches in all: use at most ${maxMatches}, or split the route`)
+  if (rules.length < 2) return
   const names = new Map<string, number>()
   for (const [index, { name }] of rules.entries()) {
     if (name === undefined) continue

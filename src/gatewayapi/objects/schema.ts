@@ -107,6 +107,7 @@ export function uniqueListSchema<S extends z.ZodType>(
   field: readonly string[] = [],
 ) {
   return withRules(listSchema(item, limits), (items, complain) => {
+    if (items.length < 2) return
     const first = new Map<unknown, number>()
     for (const [index, value] of items.entries()) {
       const id = identity(value)
@@ -139,7 +140,7 @@ export function stringMapSchema({ maxEntries, checkKey, checkValue }: StringMapR
   const error = (issue: { input?: unknown }) =>
     issue.input === undefined ? undefined : 'must be a map of strings: write "key: value" lines'
   return z.custom<Record<string, unknown>>(isMap, { error }).transform((input, context): StringMap => {
-    const result: Record<string, string> = Object.create(null)
+    if (input === noStrings) return noStrings
     const complain = (path: string[], message: string) => context.issues.push({ code: 'custom', path, message, input })
     const keys = Object.keys(input)
     if (maxEntries !== undefined && keys.length > maxEntries)
@@ -149,9 +150,8 @@ export function stringMapSchema({ maxEntries, checkKey, checkValue }: StringMapR
       const problem =
         checkKey?.(key) ?? (typeof value === 'string' ? checkValue?.(value) : 'must be text: put quotes around it')
       if (problem !== undefined) complain([key], problem)
-      else result[key] = value as string
     }
     // One that is made without a prototype stays a hash table, which takes five times the memory.
-    return keys.length === 0 ? noStrings : Object.setPrototypeOf({ ...result }, null)
+    return keys.length === 0 ? noStrings : Object.setPrototypeOf({ ...input }, null)
   })
 }

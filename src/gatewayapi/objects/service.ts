@@ -20,11 +20,11 @@ export const ServicePort = z.strictObject({
 export type ServicePort = z.output<typeof ServicePort>
 
 const ServicePorts = withRules(z.array(ServicePort), (ports, complain) => {
+  if (ports.length < 2) return
   const names = new Set<string>()
   const numbers = new Set<string>()
   for (const [index, { name = '', port, protocol }] of ports.entries()) {
-    if (ports.length > 1 && name === '')
-      complain([index, 'name'], 'is required when a Service has several ports: add one')
+    if (name === '') complain([index, 'name'], 'is required when a Service has several ports: add one')
     else if (names.has(name)) complain([index, 'name'], `"${name}" is used twice: use another one`)
     if (numbers.has(`${port}/${protocol}`))
       complain([index, 'port'], `${port}/${protocol} is given twice: remove one of them`)

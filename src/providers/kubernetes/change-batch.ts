@@ -4,6 +4,9 @@ import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { ObjectChange, ObjectSink } from '../object-sink.ts'
 import type { StatusChange, StatusSink } from './status-sink.ts'
 
+/** The last change of each object, by kind: one key for all would be a text of its own for each object. */
+type Changes<C> = Map<KindName, Map<NamespacedName, C>>
+
 /**
  * Collects what comes in one turn of the event loop, from all connections, and hands it on as one batch.
  * Until {@link release} everything is held, so that the first batch is complete: half a cluster derives nonsense.
@@ -12,8 +15,8 @@ export class ChangeBatch {
   readonly #sink: ObjectSink
   readonly #statuses: StatusSink | undefined
   readonly #logger: Logger
-  #objects = new Map<string, ObjectChange>()
-  #live = new Map<string, StatusChange>()
+  #objects: Changes<ObjectChange> = new Map()
+  #live: Changes<StatusChange> = new Map()
   #scheduled: NodeJS.Immediate | undefined
   #isHeld = true
   #isClosed = false
@@ -28,13 +31,13 @@ export class ChangeBatch {
 
   /** The last word on an object counts. */
   add(change: ObjectChange): void {
-    this.#objects.set(idOf(change), change)
+    note(this.#objects, change)
     this.#schedule()
   }
 
   addStatus(change: StatusChange): void {
     if (this.#statuses === undefined) return
-    this.#live.set(idOf(change), change)
+    note(this.#live, change)
     this.#schedule()
   }
 
@@ -71,7 +74,7 @@ export class ChangeBatch {
 
   /** Hands on the statuses. @returns the objects */
   #take(): ObjectChange[] {
-    const [objects, live] = [[...this.#objects.values()], [...this.#live.values()]]
+    const [objects, live] = [listChanges(this.#objects), listChanges(this.#live)]
     this.#objects = new Map()
     this.#live = new Map()
     if (objects.length + live.length > 0) this.batches++
@@ -111,6 +114,14 @@ export class ChangeBatch {
   }
 }
 
-function idOf({ kind, key }: { readonly kind: KindName; readonly key: NamespacedName }): string {
-  return `${kind} ${key}`
+function note<C extends { readonly kind: KindName; readonly key: NamespacedName }>(to: Changes<C>, change: C): void {
+  const ofKind = to.get(change.kind)
+  if (ofKind) ofKind.set(change.key, change)
+  else to.set(change.kind, new Map([[change.key, change]]))
+}
+
+function listChanges<C>(changes: Changes<C>): C[] {
+  const list: C[] = []
+  for (const ofKind of changes.values()) for (const change of ofKind.values()) list.push(change)
+  return list
 }

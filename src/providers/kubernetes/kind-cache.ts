@@ -4,11 +4,12 @@ import { SharedParts } from '../../base/shared-parts.ts'
 import { type KindDefinition, type KindName, type KubernetesObject, kinds } from '../../gatewayapi/kinds.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import { apiVersionOf } from '../../gatewayapi/objects/object-meta.ts'
+import { noStrings } from '../../gatewayapi/objects/schema.ts'
 import { validateObject } from '../../gatewayapi/validate-object.ts'
 import type { LiveStatus } from './api-client.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import { asObject, type JsonObject } from './json.ts'
-import { projectLabels, projectObject } from './projection.ts'
+import { hasGeneration, projectLabels, projectObject } from './projection.ts'
 import type { RawMetadata, RawObject } from './raw-object.ts'
 
 export interface KindCacheOptions {
@@ -25,10 +26,9 @@ export class KindCache {
   readonly #options: KindCacheOptions
   readonly #definition: KindDefinition
   readonly #objects = new Map<NamespacedName, KubernetesObject>()
-  readonly #parts = new SharedParts()
+  readonly #parts = new SharedParts(noStrings)
   /** Key -> what was last logged about it. */
   readonly #refused = new Map<NamespacedName, string>()
-  /** Whether generation tells of every change of what is not metadata, as that of all custom objects does. */
   readonly #hasGeneration: boolean
   /** Versions of objects that the API server has accepted and our schema does not. */
   refusals = 0
@@ -36,7 +36,7 @@ export class KindCache {
   constructor(options: KindCacheOptions) {
     this.#options = options
     this.#definition = kinds[options.kind]
-    this.#hasGeneration = this.#definition.group.includes('.') && this.#definition.group !== 'discovery.k8s.io'
+    this.#hasGeneration = hasGeneration(options.kind)
   }
 
   /** Objects that are in force. */
@@ -65,7 +65,8 @@ export class KindCache {
     }
     if (this.#refused.delete(key)) this.#options.logger.info(`${kind} ${key} can be used again.`)
     if (before && isDeepStrictEqual(before, object)) return
-    this.#objects.set(key, this.#parts.shareWithin(object))
+    this.#share(object)
+    this.#objects.set(key, object)
     batch.add({ kind, key, object })
   }
 
@@ -79,6 +80,15 @@ export class KindCache {
   /** The kind is not served any more. */
   clear(): void {
     for (const key of [...this.#objects.keys(), ...this.#refused.keys()]) this.delete(key)
+  }
+
+  #share(object: KubernetesObject): void {
+    // Of what tells objects apart, only these repeat.
+    const metadata = object.metadata as { namespace: string; creationTimestamp?: string | undefined }
+    const { namespace, creationTimestamp } = metadata
+    metadata.namespace = this.#parts.shareText(namespace)
+    if (creationTimestamp !== undefined) metadata.creationTimestamp = this.#parts.shareText(creationTimestamp)
+    this.#parts.shareWithin(object, 'metadata')
   }
 
   /** What was in force stays so. */
@@ -110,6 +120,13 @@ function readLiveStatus({ metadata, status }: RawObject): LiveStatus {
     resourceVersion,
     generation: typeof generation === 'number' ? generation : 0,
     uid: String(uid ?? ''),
-    status: status === undefined ? '' : JSON.stringify(status),
+    status: readStatusText(status),
   }
+}
+
+/** One text for one status: escapes are what writers differ in. */
+function readStatusText(status: unknown): string {
+  if (status === undefined) return ''
+  if (typeof status !== 'string') return JSON.stringify(status)
+  return status.includes('\\') ? JSON.stringify(JSON.parse(status)) : status
 }

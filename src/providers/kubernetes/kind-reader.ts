@@ -6,7 +6,7 @@ import type { ApiClient, ApiResource } from './api-client.ts'
 import type { ChangeBatch } from './change-batch.ts'
 import { KindCache } from './kind-cache.ts'
 import { KnownVersions } from './known-versions.ts'
-import { selectorOf } from './projection.ts'
+import { planOf, selectorOf } from './projection.ts'
 import type { RawObject } from './raw-object.ts'
 import { Reflector } from './reflector.ts'
 import { emptyCounters, type ReflectorCounters, type ReflectorState } from './reflector-health.ts'
@@ -165,6 +165,7 @@ export class KindReader {
         known,
         isOptional: target.isOptional,
         namespace: target.namespace,
+        plan: planOf(kind),
         selector: { ...selectorOf(kind), ...target.selector },
         ...(pageSize !== undefined && { pageSize }),
         sink: {

@@ -22,13 +22,21 @@ export class KnownVersions {
    */
   put(key: NamespacedName, version: string, believe: boolean): boolean {
     const live = this.#versions.get(key)
-    const known = live === undefined ? (this.#deleted.get(key) ?? this.#deletedBefore.get(key)) : String(live)
+    const known = live === undefined ? this.#findDeletion(key) : String(live)
     if (known === version && live !== undefined) return false
     if (known !== undefined && !believe && isOlderVersion(version, known)) return false
     this.#versions.set(key, keepVersion(version))
-    this.#deleted.delete(key)
-    this.#deletedBefore.delete(key)
+    if (live === undefined && known !== undefined) {
+      this.#deleted.delete(key)
+      this.#deletedBefore.delete(key)
+    }
     return true
+  }
+
+  #findDeletion(key: NamespacedName): string | undefined {
+    // There is mostly none, and this is asked of every object of a load.
+    if (this.#deleted.size === 0 && this.#deletedBefore.size === 0) return undefined
+    return this.#deleted.get(key) ?? this.#deletedBefore.get(key)
   }
 
   /**
@@ -50,11 +58,11 @@ export class KnownVersions {
   }
 
   /**
-   * These are all objects there are.
+   * These are all objects there are; undefined: those that are known.
    * @returns those that were known and are gone
    */
-  retain(present: ReadonlySet<NamespacedName>): NamespacedName[] {
-    const gone = [...this.#versions.keys()].filter((key) => !present.has(key))
+  retain(present: ReadonlySet<NamespacedName> | undefined): NamespacedName[] {
+    const gone = present ? [...this.#versions.keys()].filter((key) => !present.has(key)) : []
     for (const key of gone) this.#versions.delete(key)
     this.#deleted.clear()
     this.#deletedBefore.clear()

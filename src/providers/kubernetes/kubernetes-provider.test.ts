@@ -188,7 +188,7 @@ describe('A change', () => {
     putGateway(bed.api, 'b')
     bed.api.delete('Gateway', 'shop', 'b')
     await settle()
-    expect(bed.batches).toEqual([['Gateway shop/a', 'Service shop/cart', '-Gateway shop/b']])
+    expect(bed.batches).toEqual([['Gateway shop/a', '-Gateway shop/b', 'Service shop/cart']])
     expect(bed.objects.get('Gateway shop/a')).toMatchObject({ spec: { gatewayClassName: 'other' } })
   })
 

@@ -61,11 +61,16 @@ export class LiveStatuses {
     for (const { kind, key, live } of changes) {
       if (live === undefined) this.#byKind.get(kind)?.delete(key)
       else {
-        const ofKind = this.#byKind.get(kind) ?? new Map<NamespacedName, LiveStatus>()
+        let ofKind = this.#byKind.get(kind)
+        if (ofKind === undefined) {
+          ofKind = new Map()
+          this.#byKind.set(kind, ofKind)
+        }
+        const { resourceVersion, generation } = live
         const before = ofKind.get(key)?.uid
         // The object in force has the text of the first event, too.
         const uid = before === live.uid ? before : live.uid
-        this.#byKind.set(kind, ofKind.set(key, { ...live, uid, status: this.#share(live.status) }))
+        ofKind.set(key, { resourceVersion, generation, uid, status: this.#share(live.status) })
       }
     }
     for (const listener of this.#listeners) listener(changes)

@@ -1,9 +1,13 @@
 import { ApiError } from './api-client.ts'
-import { asObject, type JsonObject } from './json.ts'
+import { TextTrimmer } from './event-text.ts'
+import { FieldPlan, type Plan } from './field-plan.ts'
+import { asObject, isObject, type JsonObject } from './json.ts'
 
 /** An object as the API server sends it; only what stands here has been looked at. */
 export interface RawObject {
   readonly metadata: RawMetadata
+  /** Its text, if it came so that it need not be parsed. */
+  readonly status?: unknown
   readonly [field: string]: unknown
 }
 
@@ -37,46 +41,34 @@ export function metadataOf(object: unknown): JsonObject {
   return asObject(asObject(object)['metadata'])
 }
 
+/** Of what stands in an object of any kind: nobody here needs the managed fields, and they are most of many objects. */
+export const unmanaged = new FieldPlan({ metadata: new FieldPlan({ managedFields: 'drop' }, 'keep') }, 'keep')
+
+/** What becomes of a line of a watch, when that is known of its object. */
+export function planEvent(object: Plan): Plan {
+  return new FieldPlan({ object }, 'keep')
+}
+
+const trimmer = new TextTrimmer()
+/** Lines about an object begin so, and then with the A of ADDED, the M of MODIFIED or the D of DELETED. */
+const beginning = '{"type":"'
+const initials = 'AMD'
+
 /**
- * Reads one line of a watch. The managed fields of its object are not read: nobody here needs them, and they are
- * most of many objects.
+ * Reads one line of a watch. Of an object that is what the plan leaves of it, as a rule; the plan is to be asked
+ * again. A status that is to be read apart is its text then.
  * @throws ApiError malformed
  */
-export function parseEvent(line: Buffer): { readonly type?: unknown; readonly object?: unknown } {
+export function parseEvent(line: Buffer, plan: Plan): { readonly type?: unknown; readonly object?: unknown } {
   try {
-    return asObject(JSON.parse(emptyManagedFields(line.toString('utf8'))))
+    const isObjectLine =
+      initials.includes(String.fromCharCode(line[beginning.length] ?? 0)) &&
+      line.toString('latin1', 0, beginning.length) === beginning
+    const trimmed = isObjectLine ? trimmer.trim(line, plan) : undefined
+    const event = asObject(JSON.parse(trimmed?.json ?? line.toString('utf8')))
+    if (trimmed?.apart && isObject(event['object'])) Object.assign(event['object'], { status: trimmed.apart })
+    return event
   } catch {
     throw new ApiError('malformed', 'a line of the watch is not JSON')
   }
-}
-
-const listStart = '"managedFields":['
-const [quote, backslash, open, close] = [0x22, 0x5c, 0x5b, 0x5d]
-
-/**
- * The text without what stands in the list of managed fields. The name is that of a field wherever it stands: a text
- * has no quotes but with a backslash before them.
- */
-function emptyManagedFields(json: string): string {
-  const at = json.indexOf(listStart)
-  if (at <= 0 || json.charCodeAt(at - 1) === backslash) return json
-  const start = at + listStart.length
-  const end = findListEnd(json, start)
-  return end < 0 ? json : json.slice(0, start) + json.slice(end)
-}
-
-/** @param start behind the bracket that opens the list @returns where the one that closes it is; -1 without one */
-function findListEnd(json: string, start: number): number {
-  let depth = 1
-  let isText = false
-  for (let at = start; at < json.length; at++) {
-    const character = json.charCodeAt(at)
-    if (isText) {
-      if (character === backslash) at++
-      else if (character === quote) isText = false
-    } else if (character === quote) isText = true
-    else if (character === open) depth++
-    else if (character === close && --depth === 0) return at
-  }
-  return -1
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import type { Logger } from '../../base/logger.ts'
 import type { NamespacedName } from '../../gatewayapi/object-key.ts'
 import type { ApiClient, ApiResource } from './api-client.ts'
+import type { Plan } from './field-plan.ts'
 import type { KnownVersions } from './known-versions.ts'
 import type { RawObject } from './raw-object.ts'
 import type { ReflectorState } from './reflector-health.ts'
@@ -34,6 +35,8 @@ export interface ReflectorOptions {
   readonly selector?: Readonly<Record<string, string>>
   /** Of lists and watches, e.g. for metadata alone. */
   readonly accept?: { readonly list: string; readonly watch: string }
+  /** What of an object is read: of lines of a watch the rest may be left out. All but managed fields unless given. */
+  readonly plan?: Plan
   /** Objects in one answer; 500 unless given. */
   readonly pageSize?: number
   /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */

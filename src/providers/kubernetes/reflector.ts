@@ -2,9 +2,10 @@ import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
 import { ApiError, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
+import type { Plan } from './field-plan.ts'
 import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { metadataOf, parseEvent, type RawObject, readPage } from './raw-object.ts'
+import { metadataOf, parseEvent, planEvent, type RawObject, readPage, unmanaged } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -47,6 +48,12 @@ const maxOldLists = 5
 /** Of names that are remembered, so that each is complained of once. */
 const maxTold = 1000
 
+/** A complete load under way. */
+interface Load {
+  /** What it has told so far; undefined: nothing was known before, so that it is what is known. */
+  readonly seen: Set<NamespacedName> | undefined
+}
+
 /**
  * Keeps a copy of all objects of one resource up to date: a complete load, then a watch from there on.
  * Nothing is ever deleted because of an error: objects go when the server says so, or when a complete load
@@ -58,6 +65,8 @@ export class Reflector {
   readonly #random: () => number
   readonly #versions: KnownVersions
   readonly #told = new Set<string>()
+  /** Of a line of the watch. */
+  readonly #plan: Plan
   #stopped = false
   /** Waits for a server that could not be reached. */
   #isIdle = false
@@ -76,6 +85,7 @@ export class Reflector {
     const { clock, logger, kind, isOptional = false, sink, random = Math.random, pageSize = 500 } = options
     this.#options = options
     this.#random = random
+    this.#plan = planEvent(options.plan ?? unmanaged)
     this.#versions = options.known ?? new KnownVersions()
     this.#pageSize = pageSize
     const onState = (state: ReflectorState) => sink.onState(state)
@@ -167,7 +177,7 @@ export class Reflector {
 
   async #list(): Promise<void> {
     const { client, clock, resource, namespace, selector, accept } = this.#options
-    const seen = new Set<NamespacedName>()
+    const load = this.#beginLoad()
     let version = ''
     let token = ''
     do {
@@ -184,7 +194,7 @@ export class Reflector {
       this.#checkAge(version)
       let turnEnd = clock.now() + timing.turn
       for (const item of page.items) {
-        this.#put(item, seen, true)
+        this.#put(item, load, true)
         if (clock.now() < turnEnd) continue
         await yieldToEvents()
         if (this.#stopped) return
@@ -192,23 +202,23 @@ export class Reflector {
       }
       token = page.next
     } while (token !== '')
-    this.#finishLoad(seen, version)
+    this.#finishLoad(load, version)
   }
 
   /** @param isLoad begins with a complete load; otherwise the watch goes on from what is loaded */
   async #watch(isLoad: boolean): Promise<void> {
     // What the load has had so far. Not an argument: the caller would hold it for as long as the watch lasts.
-    let seen = isLoad ? new Set<NamespacedName>() : undefined
+    let load = isLoad ? this.#beginLoad() : undefined
     const { client, clock, resource, namespace, selector, accept } = this.#options
     const health = this.#health
     const [shortest, longest] = timing.watchSeconds
     const seconds = Math.round(shortest + this.#random() * (longest - shortest))
-    const query = seen
+    const query = load
       ? { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' }
       : { resourceVersion: this.#position?.resumeAt ?? '' }
     // A watch may be silent for long, but not before it has begun.
     let isLate = false
-    const cancelOpen = clock.after(seen ? timing.openList : timing.open, () => {
+    const cancelOpen = clock.after(load ? timing.openList : timing.open, () => {
       isLate = true
       this.#attempt.abort()
     })
@@ -224,15 +234,15 @@ export class Reflector {
         signal: this.#attempt.signal,
         onOpen: () => {
           cancelOpen()
-          if (!seen) health.open()
+          if (!load) health.open()
         },
         onLine: (line) => {
           if (lines === 0) cancelOpen()
-          const version = this.#take(line, seen)
+          const version = this.#take(line, load)
           lines++
-          if (version === undefined || seen === undefined) return
-          this.#finishLoad(seen, version)
-          seen = undefined
+          if (version === undefined || load === undefined) return
+          this.#finishLoad(load, version)
+          load = undefined
           lines = 0
           health.open()
         },
@@ -246,7 +256,7 @@ export class Reflector {
       cancelOpen()
     }
     health.end()
-    if (seen) {
+    if (load) {
       // The server knows nothing of WatchList, or is too slow for it.
       this.#canWatchList = false
       return
@@ -262,28 +272,28 @@ export class Reflector {
    * Takes one line of a watch.
    * @returns the version of the complete load that ends here
    */
-  #take(line: Buffer, seen: Set<NamespacedName> | undefined): string | undefined {
+  #take(line: Buffer, load: Load | undefined): string | undefined {
     const { counters } = this.#health
-    const { type, object } = parseEvent(line)
+    const { type, object } = parseEvent(line, this.#plan)
     this.#health.hear()
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
         counters.events++
-        this.#put(object, seen, false)
-        if (!seen) this.#thrive()
+        this.#put(object, load, false)
+        if (!load) this.#thrive()
         return undefined
       case 'DELETED':
         counters.events++
-        this.#remove(object, seen)
-        if (!seen) this.#thrive()
+        this.#remove(object, load)
+        if (!load) this.#thrive()
         return undefined
       case 'BOOKMARK': {
         const { annotations, resourceVersion } = metadataOf(object)
         if (typeof resourceVersion !== 'string' || resourceVersion === '') break
         counters.bookmarks++
         if (asObject(annotations)['k8s.io/initial-events-end'] === 'true') return resourceVersion
-        if (seen) return undefined
+        if (load) return undefined
         this.#position?.confirm(resourceVersion)
         this.#versions.settle()
         this.#thrive()
@@ -304,15 +314,19 @@ export class Reflector {
     this.#health.thrive()
   }
 
+  #beginLoad(): Load {
+    return { seen: this.#versions.size > 0 ? new Set() : undefined }
+  }
+
   #checkAge(version: string): void {
     if (this.#position && this.#oldLists < maxOldLists && isOlderVersion(version, this.#position.newest))
       throw new OldListError(`a list of version ${version}, when ${this.#position.newest} is known`)
   }
 
   /** Everything there is has been told: what has not is gone. */
-  #finishLoad(seen: ReadonlySet<NamespacedName>, version: string): void {
+  #finishLoad({ seen }: Load, version: string): void {
     this.#checkAge(version)
-    for (const key of this.#versions.retain(seen)) this.#guard(key, () => this.#options.sink.delete(key))
+    for (const key of this.#versions.retain(seen)) this.#delete(key)
     if (this.#position) this.#health.counters.relists++
     this.#position = new WatchPosition(version)
     this.#mustLoad = false
@@ -321,25 +335,29 @@ export class Reflector {
   }
 
   /** Takes one object, however it came. Whatever is wrong with it stays with it. */
-  #put(object: unknown, seen: Set<NamespacedName> | undefined, listed: boolean): void {
+  #put(object: unknown, load: Load | undefined, listed: boolean): void {
     const id = this.#identify(object)
     if (!id) return
     const { key, version } = id
-    seen?.add(key)
-    if (!seen) this.#position?.advance(version)
+    load?.seen?.add(key)
+    if (!load) this.#position?.advance(version)
     // The age of a list was checked before; that of a WatchList shows at its end.
-    const believe = listed || (seen !== undefined && this.#oldLists >= maxOldLists)
-    if (this.#versions.put(key, version, believe))
-      this.#guard(key, () => this.#options.sink.put(key, object as RawObject, seen !== undefined))
-    else if (!seen) this.#health.counters.staleEvents++
+    const believe = listed || (load !== undefined && this.#oldLists >= maxOldLists)
+    if (this.#versions.put(key, version, believe)) {
+      try {
+        this.#options.sink.put(key, object as RawObject, load !== undefined)
+      } catch (error) {
+        this.#complainOf(key, error)
+      }
+    } else if (!load) this.#health.counters.staleEvents++
   }
 
-  #remove(object: unknown, seen: Set<NamespacedName> | undefined): void {
+  #remove(object: unknown, load: Load | undefined): void {
     const id = this.#identify(object)
     if (!id) return
-    seen?.delete(id.key)
-    if (!seen) this.#position?.advance(id.version)
-    if (this.#versions.delete(id.key, id.version)) this.#guard(id.key, () => this.#options.sink.delete(id.key))
+    load?.seen?.delete(id.key)
+    if (!load) this.#position?.advance(id.version)
+    if (this.#versions.delete(id.key, id.version)) this.#delete(id.key)
     else this.#health.counters.staleEvents++
   }
 
@@ -351,12 +369,16 @@ export class Reflector {
     return undefined
   }
 
-  #guard(key: NamespacedName, run: () => void): void {
+  #delete(key: NamespacedName): void {
     try {
-      run()
+      this.#options.sink.delete(key)
     } catch (error) {
-      this.#complain(key, `A ${this.#options.kind} could not be taken in; what it was before stays.`, { key, error })
+      this.#complainOf(key, error)
     }
+  }
+
+  #complainOf(key: NamespacedName, error: unknown): void {
+    this.#complain(key, `A ${this.#options.kind} could not be taken in; what it was before stays.`, { key, error })
   }
 
   /** Counts, and says it once for each object. */

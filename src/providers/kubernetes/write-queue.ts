@@ -42,7 +42,8 @@ export interface WriteEntry {
 export class WriteQueue {
   readonly #clock: Clock
   readonly #onReady: () => void
-  readonly #entries = new Map<string, WriteEntry>()
+  /** By kind. */
+  readonly #entries = new Map<string, Map<NamespacedName, WriteEntry>>()
   readonly #ready: ReadonlyMap<string, Set<WriteEntry>>
 
   /** @param onReady something can be taken; called often */
@@ -55,7 +56,7 @@ export class WriteQueue {
   /** How many objects wait, for whatever reason, or are being written. */
   get length(): number {
     let length = 0
-    for (const entry of this.#entries.values()) if (entry.phase !== 'idle') length++
+    for (const ofKind of this.#entries.values()) for (const { phase } of ofKind.values()) if (phase !== 'idle') length++
     return length
   }
 
@@ -63,17 +64,22 @@ export class WriteQueue {
   get oldestAge(): number {
     const now = this.#clock.now()
     let age = 0
-    for (const { since } of this.#entries.values()) if (since !== undefined) age = Math.max(age, now - since)
+    for (const ofKind of this.#entries.values())
+      for (const { since } of ofKind.values()) if (since !== undefined) age = Math.max(age, now - since)
     return age
   }
 
   find(kind: string, key: NamespacedName): WriteEntry | undefined {
-    return this.#entries.get(`${kind} ${key}`)
+    return this.#entries.get(kind)?.get(key)
   }
 
   obtain(kind: string, key: NamespacedName): WriteEntry {
-    const id = `${kind} ${key}`
-    let entry = this.#entries.get(id)
+    let ofKind = this.#entries.get(kind)
+    if (ofKind === undefined) {
+      ofKind = new Map()
+      this.#entries.set(kind, ofKind)
+    }
+    let entry = ofKind.get(key)
     if (entry === undefined) {
       entry = {
         kind,
@@ -91,7 +97,7 @@ export class WriteQueue {
         edits: undefined,
         cancelTimer: undefined,
       }
-      this.#entries.set(id, entry)
+      ofKind.set(key, entry)
     }
     return entry
   }
@@ -144,11 +150,11 @@ export class WriteQueue {
     this.#leave(entry)
     entry.phase = 'idle'
     entry.since = undefined
-    this.#entries.delete(`${entry.kind} ${entry.key}`)
+    this.#entries.get(entry.kind)?.delete(entry.key)
   }
 
   clear(): void {
-    for (const entry of [...this.#entries.values()]) this.forget(entry)
+    for (const ofKind of [...this.#entries.values()]) for (const entry of [...ofKind.values()]) this.forget(entry)
   }
 
   #leave(entry: WriteEntry): void {
