@@ -1,8 +1,11 @@
 import { assert } from '../base/assert.ts'
+import type { Bucket } from './bucket.ts'
 import type { Collection, Index, Reads } from './collection.ts'
 import { countFew, forEachOfFew, type Packed, pack } from './few.ts'
 import { Node } from './node.ts'
 import { type Cell, nextStamp, type Watch } from './watch.ts'
+
+const nobody: readonly never[] = Object.freeze([])
 
 /** Of the last run, for the next one: an array for each would be what a first load allocates most. */
 let spare: Watch[] | undefined
@@ -37,8 +40,10 @@ export class Run implements Reads {
   }
 
   lookup<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): readonly V[] {
-    this.#remember(this.#readable(index).values.obtain(key))
-    return index.lookup(key)
+    // The watch of a key of an index is its bucket: it need not be looked for again.
+    const bucket = this.#readable(index).values.obtain(key) as Bucket<V>
+    this.#remember(bucket)
+    return bucket.size === 0 ? nobody : bucket.values
   }
 
   count<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): number {

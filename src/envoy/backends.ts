@@ -86,10 +86,9 @@ export function buildClusterResource(
   const certificate = backend.tls && (backend.clientCertificate ?? reads.get(clientCertificates, place.scope))
   const secrets = backend.tls ? listTlsSecrets(backend.tls, certificate) : []
   const { key, tlsPolicy } = backend
-  const others = [
-    ...(tlsPolicy === undefined ? [] : [`${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`]),
-    ...(source === undefined ? [] : [source]),
-  ]
+  const others: string[] = []
+  if (tlsPolicy !== undefined) others.push(`${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`)
+  if (source !== undefined) others.push(source)
   const bytes = buildCluster(backend, { name: place.name, certificate, headers })
   return buildBackendResource(typeUrls.cluster, place, bytes, {
     backend: key,
@@ -132,5 +131,5 @@ export function findBackend(reads: Reads, graph: Graph, cluster: string): Backen
   const { backend: key, protocol, tls } = parseClusterName(cluster)
   const backend = reads.get(graph.backends, key)
   if (backend?.state !== 'resolved' || backend.tlsProblem || backend.tls?.hash !== tls) return undefined
-  return { ...backend, protocol }
+  return backend.protocol === protocol ? backend : { ...backend, protocol }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
+import { portKey } from '../graph/programming.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
 import { type ListenerFacts, sortHostnames } from './route-fragment.ts'
 import type { TableTracing } from './tracing.ts'
@@ -16,8 +17,10 @@ function listHosts(own: string, hostnames: readonly string[], protocol: 'HTTP' |
     listMisdirectedHosts(listener, reads, portHostnames, tracings),
   )
   scheduler.batch(() => {
-    portHostnames.set('shop/edge/443', sortHostnames(hostnames))
-    listeners.set('own', { gateway, port: 443, protocol, hostname: own, table: 'own', filters: [], isClosed: false })
+    const port = 443
+    const place = portKey(gateway, port)
+    portHostnames.set(place, sortHostnames(hostnames))
+    listeners.set('own', { gateway, port, place, protocol, hostname: own, table: 'own', filters: [], isClosed: false })
   })
   return [...hosts.entries()].map(([, host]) => host.hostname).sort()
 }

@@ -5,7 +5,6 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import { anyHostname, intersectHostname } from '../gatewayapi/hostname.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
-import { portKey } from '../graph/programming.ts'
 import type { ListenerFacts, PortHostnames } from './route-fragment.ts'
 import { type TableTracing, traceRoute } from './tracing.ts'
 import { type EncodedVirtualHost, type HostKey, hostKey, routesTag } from './virtual-host.ts'
@@ -29,8 +28,8 @@ export function* listMisdirectedHosts(
   tracings: Collection<NamespacedName, TableTracing>,
 ): Iterable<readonly [HostKey, EncodedVirtualHost]> {
   if (listener.protocol !== 'HTTPS') return
-  const { gateway, table, hostname: own } = listener
-  const hostnames = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
+  const { gateway, place, table, hostname: own } = listener
+  const hostnames = reads.get(portHostnames, place) ?? []
   const isInside = (hostname: string) => intersectHostname(own, hostname) === hostname
   const others = hostnames.filter((hostname) => hostname !== own).map((hostname) => hostname || anyHostname)
   // A listener for every host owns whatever the others do not, so that it stands for all that are outside.

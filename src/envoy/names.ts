@@ -1,11 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import {
-  type BackendIdentity,
-  type BackendKey,
-  type BackendProtocol,
-  type BackendTarget,
-  backendKey,
-} from '../graph/backend.ts'
+import type { BackendIdentity, BackendKey, BackendProtocol, BackendTarget } from '../graph/backend.ts'
 import type { CaBundleKey } from '../graph/ca-bundle.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
@@ -35,20 +29,27 @@ export function parseClusterName(cluster: string): {
   /** Hash of how TLS is spoken; undefined: it is not. */
   readonly tls: string | undefined
 } {
-  const parts = cluster.split('/')
-  const [kind = '', namespace = '', name = '', port = '', speech = ''] = parts.slice(-5)
-  const [protocol, tls] = speech.split('@')
-  const group = parts.length > 5 ? (parts[0] ?? '') : ''
+  const end = cluster.lastIndexOf('/')
+  const at = cluster.indexOf('@', end)
+  const path = cluster.slice(0, end)
   return {
-    backend: backendKey({ group, kind, namespace, name, port: Number(port) }),
-    protocol: protocol as BackendProtocol,
-    tls,
+    // Where no group is written before the kind, the group is ''.
+    backend: (countSlashes(path) === 3 ? `/${path}` : path) as BackendKey,
+    protocol: cluster.slice(end + 1, at < 0 ? undefined : at) as BackendProtocol,
+    tls: at < 0 ? undefined : cluster.slice(at + 1),
   }
+}
+
+function countSlashes(text: string): number {
+  let count = 0
+  for (let at = text.indexOf('/'); at >= 0; at = text.indexOf('/', at + 1)) count++
+  return count
 }
 
 /** What operators see in statistics instead of the cluster's name: "namespace/name/port". */
 export function clusterStatName({ target }: BackendIdentity): string {
-  return [target.namespace, target.name, ...(target.port === 0 ? [] : [target.port])].join('/')
+  const { namespace, name, port } = target
+  return port === 0 ? `${namespace}/${name}` : `${namespace}/${name}/${port}`
 }
 
 /** Stands for backends that do not exist; no cluster ever has this name, since theirs contain "/". */

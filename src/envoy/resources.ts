@@ -3,7 +3,6 @@ import type { Scheduler } from '../collections/scheduler.ts'
 import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
-import { portKey } from '../graph/programming.ts'
 import { findTelemetryPolicy } from '../graph/x-telemetry-policy.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
 import { createBackends } from './backends.ts'
@@ -116,7 +115,7 @@ export function createEnvoyResources(
 
 function createVirtualHosts(scheduler: Scheduler, graph: Graph, tracings: Collection<NamespacedName, TableTracing>) {
   const listeners = scheduler.derive('ListenerFacts', graph.listeners, viewListener)
-  const listenersByPort = scheduler.index('ListenerFacts by port', listeners, (l) => [portKey(l.gateway, l.port)])
+  const listenersByPort = scheduler.index('ListenerFacts by port', listeners, (l) => [l.place])
   const portHostnames = scheduler.group('hostnames of a port', listenersByPort, (_key, _reads, members) =>
     sortHostnames(members.map((l) => l.hostname)),
   )

@@ -1,18 +1,18 @@
 import { compactList, none } from '../base/compact-list.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import { anyHostname, compareHostnames, type HostnameIntersection, intersectHostname } from '../gatewayapi/hostname.ts'
-import { formatObjectKey, type NamespacedName, splitNamespacedName } from '../gatewayapi/object-key.ts'
-import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { BackendIdentity } from '../graph/backend.ts'
 import type { L7RouteNode } from '../graph/l7-route.ts'
 import type { ListenerKey, ListenerNode } from '../graph/listener.ts'
 import type { ListenerFilterNode } from '../graph/listener-filter.ts'
 import { portKey } from '../graph/programming.ts'
 import type { RouteAttachment } from '../graph/route-attachment.ts'
+import type { ResolvedFilter } from '../graph/route-rule.ts'
 import { isStreamRoute } from '../graph/stream-owner.ts'
 import type { Gate } from './gate.ts'
 import { clusterName, tableName } from './names.ts'
-import { buildRoutes, clustersOf, type EncodedRoute } from './route.ts'
+import { buildRoutes, type EncodedRoute, listAwaited } from './route.ts'
 import { planAuth } from './route-plan.ts'
 import type { TableTracing } from './tracing.ts'
 
@@ -20,6 +20,8 @@ import type { TableTracing } from './tracing.ts'
 export interface ListenerFacts {
   readonly gateway: NamespacedName
   readonly port: number
+  /** Its port among those of all Gateways. */
+  readonly place: string
   readonly protocol: 'HTTP' | 'HTTPS'
   readonly hostname: string
   readonly table: string
@@ -31,7 +33,8 @@ export interface ListenerFacts {
 export function viewListener(listener: ListenerNode): ListenerFacts | undefined {
   const { gateway, port, protocol, hostname, verdict, filters, isClosed } = listener
   if (verdict !== 'accepted' || (protocol !== 'HTTP' && protocol !== 'HTTPS')) return undefined
-  return { gateway, port, protocol, hostname, table: tableName(listener), filters, isClosed }
+  const place = portKey(gateway, port)
+  return { gateway, port, place, protocol, hostname, table: tableName(listener), filters, isClosed }
 }
 
 /** What one attachment, or the listener itself, puts into a route table. */
@@ -92,7 +95,7 @@ export function buildFragment(
   const listener = reads.get(listeners, key)
   if (!listener || isStreamRoute(route)) return undefined
   const { table, hostname } = listener
-  const claims = reads.get(portHostnames, portKey(gateway, listener.port)) ?? []
+  const claims = reads.get(portHostnames, listener.place) ?? none
   const isOwned = ({ hostname: own }: HostnameIntersection) => findOwner(claims, own) === hostname
   const owned = hostnames.every(isOwned) ? hostnames : compactList(hostnames.filter(isOwned))
   const serves = owned.length > 0
@@ -104,8 +107,8 @@ export function buildFragment(
     hostnames: owned,
     routes: serves ? compactList(route.rules.flatMap((rule) => buildRoutes(rule, listener))) : none,
     backends: serves ? listBackends(route) : none,
-    awaits: serves ? compactList([...new Set(route.rules.flatMap((rule) => clustersOf(rule).awaits))].sort()) : none,
-    sources: [formatObjectKey({ group: gatewayGroup, kind: route.kind, ...splitNamespacedName(route.key) })],
+    awaits: serves ? listAwaited(route.rules) : none,
+    sources: [route.objectKey],
   }
 }
 
@@ -120,15 +123,16 @@ export function sortHostnames(hostnames: readonly string[]): string[] {
 }
 
 /** Also those that get nothing now: a change of weights must not have to wait for a cluster. */
-function listBackends(route: L7RouteNode): BackendIdentity[] {
-  const found = new Map<string, BackendIdentity>()
-  const add = (backend: BackendIdentity | undefined) => {
-    if (backend) found.set(clusterName(backend), backend)
+function listBackends(route: L7RouteNode): readonly BackendIdentity[] {
+  const found: BackendIdentity[] = []
+  const addOf = (filters: readonly ResolvedFilter[]) => {
+    for (const filter of filters) if (filter.type !== 'plain' && filter.backend) found.push(filter.backend)
   }
   for (const { filters, backendRefs } of route.rules) {
-    for (const ref of backendRefs) add(ref.backend)
-    for (const filter of [...filters, ...backendRefs.flatMap((ref) => ref.filters)])
-      if (filter.type !== 'plain') add(filter.backend)
+    for (const { backend } of backendRefs) if (backend) found.push(backend)
+    addOf(filters)
+    for (const ref of backendRefs) addOf(ref.filters)
   }
-  return [...found.values()]
+  if (found.length < 2) return compactList(found)
+  return [...new Map(found.map((backend) => [clusterName(backend), backend])).values()]
 }

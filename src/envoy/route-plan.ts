@@ -46,7 +46,7 @@ export function planAuth({ filter, backend }: Pick<ListenerFilterNode, 'filter' 
 }
 
 /** Goes through filters in their order; a later one sees what an earlier one has done, and wins. */
-export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
+export function planChanges(filters: readonly ResolvedFilter[], session?: SessionNode): ChangePlan {
   let redirect: HTTPRequestRedirectFilter | undefined
   let host: string | undefined
   let path: HTTPPathModifier | undefined
@@ -85,7 +85,7 @@ export function planChanges(filters: readonly ResolvedFilter[]): ChangePlan {
     mirrors,
     cors,
     auths,
-    session: undefined,
+    session,
   }
 }
 
@@ -96,7 +96,8 @@ export function planShares(rule: RouteRuleNode): SharePlan[] {
   for (const { backend, weight, filters, session } of rule.backendRefs) {
     if (weight <= 0) continue
     if (backend) {
-      const changes = { ...planChanges([...rule.filters, ...filters]), session: rule.session ?? session }
+      const all = filters.length === 0 ? rule.filters : [...rule.filters, ...filters]
+      const changes = planChanges(all, rule.session ?? session)
       shares.push({ weight, cluster: clusterName(backend), changes })
     } else failing += weight
   }
@@ -106,9 +107,24 @@ export function planShares(rule: RouteRuleNode): SharePlan[] {
 
 /** Every backend that slows the table down: it is routed to, mirrored to or asked, and warms slowly. */
 export function slowBackendsOf(rule: RouteRuleNode): BackendIdentity[] {
-  const refs = rule.backendRefs.filter((ref) => ref.weight > 0 && ref.backend)
-  const asked = [rule.filters, ...refs.map((ref) => ref.filters)]
-    .flat()
-    .flatMap((f) => ((f.type === 'mirror' && f.perMillion > 0) || f.type === 'external-auth' ? [f] : []))
-  return [...refs, ...asked].flatMap(({ backend, slowToWarm }) => (slowToWarm && backend ? [backend] : []))
+  const slow: BackendIdentity[] = []
+  const add = ({
+    backend,
+    slowToWarm,
+  }: {
+    readonly backend: BackendIdentity | undefined
+    readonly slowToWarm: boolean
+  }) => {
+    if (slowToWarm && backend) slow.push(backend)
+  }
+  const addOf = (filters: readonly ResolvedFilter[]) => {
+    for (const f of filters) if ((f.type === 'mirror' && f.perMillion > 0) || f.type === 'external-auth') add(f)
+  }
+  addOf(rule.filters)
+  for (const ref of rule.backendRefs) {
+    if (ref.weight <= 0 || !ref.backend) continue
+    add(ref)
+    addOf(ref.filters)
+  }
+  return slow
 }

@@ -3,7 +3,7 @@ import { unpackBytes } from '../base/packed-bytes.ts'
 import { GraphFixture, gatewayClassYaml, httpRouteYaml } from '../testing/builders.ts'
 import { missingCluster } from './names.ts'
 import { type Json, renderMessage } from './proto-json.ts'
-import { buildRoutes, clustersOf, type RouteContext } from './route.ts'
+import { buildRoutes, listAwaited, type RouteContext } from './route.ts'
 
 const http: RouteContext = { protocol: 'HTTP', port: 80 }
 const cluster = (name: string) => `gateway.envoyproxy.io/Backend/default/${name}/0/http1`
@@ -179,8 +179,8 @@ describe('buildRoutes', () => {
   })
 })
 
-describe('clustersOf', () => {
-  const awaits = (rule: string) => resolve(rule).flatMap((node) => clustersOf(node).awaits)
+describe('listAwaited', () => {
+  const awaits = (rule: string) => listAwaited(resolve(rule))
 
   it('names clusters that warm slowly, routed or mirrored to, once', () => {
     const mirror = `{type: RequestMirror, requestMirror: {backendRef: ${ref('slow')}}}`

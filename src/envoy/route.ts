@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import { type PackedBytes, packBytes } from '../base/packed-bytes.ts'
 import type { MatchRank } from '../gatewayapi/match-precedence.ts'
 import { envoy } from '../gen/envoy.js'
@@ -60,9 +61,10 @@ function addPreflight(form: RouteForm, { match }: RouteMatchNode): RouteForm[] {
   return [form, { ...form, when: { ...form.when, preflight: true } }]
 }
 
-/** What a table that holds the rule's Routes must wait for: names of clusters that warm slowly, sorted. */
-export function clustersOf(rule: RouteRuleNode): { awaits: string[] } {
-  return { awaits: [...new Set(slowBackendsOf(rule).map(clusterName))].sort() }
+/** What a table that holds the rules' Routes must wait for: names of clusters that warm slowly, sorted. */
+export function listAwaited(rules: readonly RouteRuleNode[]): readonly string[] {
+  const slow = rules.flatMap(slowBackendsOf)
+  return slow.length === 0 ? none : [...new Set(slow.map(clusterName))].sort()
 }
 
 function buildFailure({ failureStatus }: RouteRuleNode): Route {

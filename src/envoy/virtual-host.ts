@@ -1,5 +1,5 @@
 import { Writer } from 'protobufjs/minimal.js'
-import { compactList } from '../base/compact-list.ts'
+import { none } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
 import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
 import type { Index, Reads } from '../collections/collection.ts'
@@ -67,33 +67,37 @@ export function buildVirtualHost(
   reads: Reads,
   fragments: Index<HostKey, string, RouteFragment>,
 ): EncodedVirtualHost | undefined {
-  const [gateway, table, hostname] = key.split('\n') as [NamespacedName, string, string]
+  const [first] = reads.lookup(fragments, key)
+  if (first === undefined) return undefined
   // Fragments are made for the owner of a hostname only, so all that stand here are of one listener.
-  const listenerHostname = reads.lookup(fragments, key)[0]?.listenerHostname
-  if (listenerHostname === undefined) return undefined
-  const awaits = new Set<string>()
-  const sources = new Set<string>()
+  const { gateway, table, listenerHostname } = first
+  const hostname = key.slice(key.lastIndexOf('\n') + 1)
+  const awaits: (readonly string[])[] = []
+  const sources: (readonly string[])[] = []
   const covering = listCoveringHostnames(hostname, listenerHostname)
-  const claim = hostKey(gateway, table, covering.at(-1) ?? hostname)
-  const { gate, tracing } = reads.lookup(fragments, claim).find((own) => own.gate || own.tracing) ?? {}
+  const keys = covering.map((each, i) => (i === 0 ? key : hostKey(gateway, table, each)))
+  const claims = reads.lookup(fragments, keys.at(-1) ?? key)
+  const { gate, tracing } = claims.find((own) => own.gate || own.tracing) ?? {}
   const writer = VirtualHost.encode(
     { name: hostname, domains: [hostname], ...buildGate(gate), ...tracing?.virtualHost },
     Writer.create(),
   )
   const add = (route: Uint8Array) => writer.uint32(routesTag).bytes(traceRoute(route, tracing))
   if (gate?.isClosed) add(closedRoute)
-  for (const each of covering) {
+  for (const [i, each] of covering.entries()) {
     const candidates: Candidate[] = []
-    for (const fragment of reads.lookup(fragments, hostKey(gateway, table, each))) {
+    for (const fragment of reads.lookup(fragments, keys[i] ?? key)) {
       if (fragment.listenerHostname !== listenerHostname) continue
+      if (fragment.awaits.length > 0) awaits.push(fragment.awaits)
+      if (fragment.sources.length > 0) sources.push(fragment.sources)
+      if (fragment.routes.length === 0) continue
       const original = fragment.hostnames.find((h) => h.hostname === each)?.original ?? ''
       for (const { rank, packed } of fragment.routes) candidates.push({ original, rank, packed })
-      for (const name of fragment.awaits) awaits.add(name)
-      for (const source of fragment.sources) sources.add(source)
     }
     // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
     if (gate?.isClosed) continue
-    for (const { packed } of candidates.sort(compareHostedMatches)) add(unpackBytes(packed))
+    if (candidates.length > 1) candidates.sort(compareHostedMatches)
+    for (const { packed } of candidates) add(unpackBytes(packed))
   }
   if (gate && !gate.isClosed) add(lastRoute)
   const bytes = writer.finish()
@@ -103,9 +107,16 @@ export function buildVirtualHost(
     hostname,
     packed: packBytes(bytes),
     version: contentVersion(bytes),
-    awaits: compactList([...awaits].sort()),
-    sources: [...sources].sort(),
+    awaits: joinLists(awaits),
+    sources: joinLists(sources),
   }
+}
+
+/** Every member once, sorted. Of a single list, which is that of most, it is that list. */
+function joinLists(lists: readonly (readonly string[])[]): readonly string[] {
+  const [first, ...others] = lists
+  if (first === undefined) return none
+  return others.length === 0 ? first : [...new Set(lists.flat())].sort()
 }
 
 /** The hostname itself, then the wildcards that cover it, up to the hostname of the listener ('' for all). */

@@ -34,7 +34,8 @@ export function hostnameMatches(pattern: string | undefined, host: string): bool
 
 /** @returns the hosts that both stand for, "*" for every host, undefined when there is none */
 export function intersectHostname(a: string | undefined, b: string | undefined): string | undefined {
-  const [left, right] = [normalizeHostname(a), normalizeHostname(b)]
+  const left = normalizeHostname(a)
+  const right = normalizeHostname(b)
   if (covers(left, right)) return right
   if (covers(right, left)) return left
   return undefined
@@ -52,16 +53,16 @@ export function intersectHostnames(
   listener: string | undefined,
   route: readonly string[] | undefined,
 ): HostnameIntersection[] {
-  const byHostname = new Map<string, HostnameIntersection>()
+  const found: HostnameIntersection[] = []
   for (const own of route === undefined || route.length === 0 ? [''] : route) {
     const hostname = intersectHostname(listener, own)
     if (hostname === undefined) continue
     const original = own.toLowerCase()
-    const rival = byHostname.get(hostname)
-    if (rival === undefined || compareHostnames(original, rival.original) < 0)
-      byHostname.set(hostname, { hostname, original })
+    const rival = found.findIndex((other) => other.hostname === hostname)
+    if (rival < 0) found.push({ hostname, original })
+    else if (compareHostnames(original, found[rival]?.original) < 0) found[rival] = { hostname, original }
   }
-  return [...byHostname.values()]
+  return found
 }
 
 /**
@@ -69,7 +70,8 @@ export function intersectHostnames(
  * ones, every host last. Hostnames that are equally specific compare as equal.
  */
 export function compareHostnames(a: string | undefined, b: string | undefined): number {
-  const [left, right] = [normalizeHostname(a), normalizeHostname(b)]
+  const left = normalizeHostname(a)
+  const right = normalizeHostname(b)
   const wildcards = Number(left.startsWith('*')) - Number(right.startsWith('*'))
   return wildcards !== 0 ? wildcards : right.length - left.length
 }

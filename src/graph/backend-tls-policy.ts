@@ -150,6 +150,7 @@ export function findPolicy(
   target: TargetKey,
   section: string,
 ): BackendTLSPolicyNode | undefined {
+  if (reads.lookup(policies, target).length === 0) return undefined
   const own = section === '' ? [] : listRivals(reads, policies, target, section)
   return own[0] ?? listRivals(reads, policies, target, '')[0]
 }

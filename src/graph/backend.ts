@@ -2,7 +2,7 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { Backend } from '../gatewayapi/objects/backend.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
-import { type BackendTls, findPolicy, type PoliciesByTarget, targetKey } from './backend-tls-policy.ts'
+import { type BackendTls, findPolicy, type PoliciesByTarget, type TargetKey } from './backend-tls-policy.ts'
 import type { CertificateNode } from './certificate.ts'
 import { isLocalHost } from './local-address.ts'
 import type { Problem } from './problem.ts'
@@ -33,11 +33,24 @@ export function backendKey(target: BackendTarget): BackendKey {
 
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
-  const [group = '', kind = '', namespace = '', ...rest] = key.split('/')
+  const group = key.indexOf('/')
+  const kind = key.indexOf('/', group + 1)
+  const namespace = key.indexOf('/', kind + 1)
   // A reference may have any name, also one with a slash, which then stands for nothing.
-  const [port, transport] = (rest.at(-1) ?? '').split('.')
-  const name = rest.slice(0, -1).join('/')
-  return { group, kind, namespace, name, port: Number(port), ...(transport === 'udp' && { transport: 'UDP' }) }
+  const name = key.lastIndexOf('/')
+  const target = {
+    group: key.slice(0, group),
+    kind: key.slice(group + 1, kind),
+    namespace: key.slice(kind + 1, namespace),
+    name: key.slice(namespace + 1, name),
+    port: Number.parseInt(key.slice(name + 1), 10),
+  }
+  return key.endsWith('.udp') ? { ...target, transport: 'UDP' } : target
+}
+
+/** What policies of a backend are about. */
+export function targetOfBackend(key: BackendKey): TargetKey {
+  return key.slice(0, key.lastIndexOf('/')) as TargetKey
 }
 
 /** How Envoy speaks to a backend. From the Service port's appProtocol (GEP-1911) or the kind of route. */
@@ -136,6 +149,8 @@ export interface BackendContext {
   /** Whether Backends may lead to the machine of the proxy: loopback and link-local addresses, Unix sockets. */
   readonly allowsLocal: boolean
   readonly policies: PoliciesByTarget
+  /** Itself, for its policies. */
+  readonly about: TargetKey
 }
 
 /** Whether {@link resolveBackend} knows such objects. */
@@ -143,9 +158,11 @@ export function supportsBackend({ group, kind }: Pick<BackendTarget, 'group' | '
   return (group === '' && kind === 'Service') || (group === backendGroup && kind === 'Backend')
 }
 
-/** Looks up what a backendRef names. */
-export function resolveBackend(key: BackendKey, context: BackendContext): BackendNode {
-  const target = parseBackendKey(key)
+/**
+ * Looks up what a backendRef names.
+ * @param target that of the key
+ */
+export function resolveBackend(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
   if (target.group === '' && target.kind === 'Service') return resolveService(key, target, context)
   if (target.group === backendGroup && target.kind === 'Backend') return resolveBackendObject(key, target, context)
   const kind = target.group === '' ? target.kind : `${target.kind} of group ${target.group}`
@@ -185,9 +202,9 @@ const tlsProtocols = ['kubernetes.io/wss', `${backendGroup}/wss`]
 function resolveTls(
   target: BackendTarget,
   portName: string,
-  { reads, policies }: BackendContext,
+  { reads, policies, about }: BackendContext,
 ): Pick<BackendNode, 'tls' | 'tlsPolicy' | 'tlsProblem'> {
-  const policy = findPolicy(reads, policies, targetKey(target), portName)
+  const policy = findPolicy(reads, policies, about, portName)
   if (!policy) return {}
   if (policy.tls) return { tls: policy.tls, tlsPolicy: policy.key }
   const message = `BackendTLSPolicy "${policy.key}" of ${target.kind} "${target.name}" is not valid, and it is not reached without TLS`

@@ -26,18 +26,17 @@ export function collectEndpoints(
 ): SocketEndpoint[] {
   for (const isUsable of [isReady, isServingToTheEnd]) {
     for (const family of ['IPv4', 'IPv6'] as const) {
-      const found = new Map<string, SocketEndpoint>()
+      const found: SocketEndpoint[] = []
       for (const slice of slices) {
         if (slice.addressType !== family) continue
         const port = slice.ports.find((p) => p.name === portName && p.protocol === transport)?.port
         if (port === undefined) continue
         for (const endpoint of slice.endpoints) {
           const address = endpoint.addresses[0]
-          if (address !== undefined && isPlainAddress(address) && isUsable(endpoint))
-            found.set(`${address} ${port}`, { address, port })
+          if (address !== undefined && isPlainAddress(address) && isUsable(endpoint)) found.push({ address, port })
         }
       }
-      if (found.size > 0) return [...found.values()].sort(bySocket)
+      if (found.length > 0) return found.sort(bySocket).filter((own, i) => i === 0 || !isEqual(own, found[i - 1]))
     }
   }
   return []
@@ -49,6 +48,10 @@ function isReady({ conditions }: Endpoint): boolean {
 
 function isServingToTheEnd({ conditions }: Endpoint): boolean {
   return conditions.serving === true && conditions.terminating === true
+}
+
+function isEqual(a: SocketEndpoint, b: SocketEndpoint | undefined): boolean {
+  return a.address === b?.address && a.port === b.port
 }
 
 const bySocket = compareBy<SocketEndpoint>(

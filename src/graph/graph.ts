@@ -4,7 +4,14 @@ import { type NamespacedName, namespacedName, splitNamespacedName } from '../gat
 import { type EndpointSlice, serviceNameLabel } from '../gatewayapi/objects/endpoint-slice.ts'
 import { experimentalGroup } from '../gatewayapi/objects/reference.ts'
 import { decodeSecretValue } from '../gatewayapi/objects/secret.ts'
-import { type BackendKey, type BackendNode, backendKey, parseBackendKey, resolveBackend } from './backend.ts'
+import {
+  type BackendKey,
+  type BackendNode,
+  backendKey,
+  parseBackendKey,
+  resolveBackend,
+  targetOfBackend,
+} from './backend.ts'
 import { listKeysOfOthers, listKeysOfRoutes } from './backend-keys.ts'
 import {
   type BackendTLSPolicyNode,
@@ -24,7 +31,7 @@ import type { L7RouteNode } from './l7-route.ts'
 import type { ListenerKey, ListenerNode } from './listener.ts'
 import { declareListenerSet, type ListenerSetNode } from './listener-set.ts'
 import { createAncestorFinder, type FindAncestors } from './policy-ancestor.ts'
-import { type RouteKey, type RouteKindName, type RouteNode, routeKey, routeKinds } from './route.ts'
+import { type RouteKey, type RouteKindName, type RouteNode, routeKinds } from './route.ts'
 import {
   attachRoute,
   type DefaultParents,
@@ -157,16 +164,19 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
   const { xBackends, services } = sources
   const xBackendContext = { services, grants, certificates, configMaps, caBundles, allowsLocal }
   const resolve = (key: BackendKey, reads: Reads) => {
-    const node = isXBackend(parseBackendKey(key))
-      ? resolveXBackend(key, { reads, xBackends, ...xBackendContext })
-      : resolveBackend(key, {
+    const target = parseBackendKey(key)
+    const about = targetOfBackend(key)
+    const node = isXBackend(target)
+      ? resolveXBackend(key, target, { reads, xBackends, ...xBackendContext })
+      : resolveBackend(key, target, {
           reads,
           services,
           backends: sources.backends,
           policies: policiesByTarget,
+          about,
           allowsLocal,
         })
-    return applyTrafficPolicy(node, reads, trafficPoliciesByTarget)
+    return applyTrafficPolicy(node, about, reads, trafficPoliciesByTarget)
   }
   const keysOfOthers = listKeysOfOthers(scheduler, sources)
   const backendKeys = scheduler.join('BackendKey', [...listKeysOfRoutes(scheduler, sources), ...keysOfOthers])
@@ -204,11 +214,11 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
   )
 
   const routes = {
-    HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads) =>
-      resolveHTTPRoute(route, { reads, grants, backends }),
+    HTTPRoute: scheduler.derive('HTTPRouteNode', sources.httpRoutes, (route, reads, key) =>
+      resolveHTTPRoute(route, key, { reads, grants, backends }),
     ),
-    GRPCRoute: scheduler.derive('GRPCRouteNode', sources.grpcRoutes, (route, reads) =>
-      resolveGRPCRoute(route, { reads, grants, backends }),
+    GRPCRoute: scheduler.derive('GRPCRouteNode', sources.grpcRoutes, (route, reads, key) =>
+      resolveGRPCRoute(route, key, { reads, grants, backends }),
     ),
     TLSRoute: scheduler.derive('TLSRouteNode', sources.tlsRoutes, (route, reads) =>
       resolveStreamRoute(route, { reads, grants, backends }),
@@ -237,8 +247,9 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     routeKinds.map((kind) =>
       scheduler.deriveMany(`RouteAttachment of ${kind}s`, routesOf(kind), (route, reads) => {
         // Several parentRefs may lead to one listener; the route is there once.
-        const parentsOfRoute = reads.lookup(routeParentsByRoute, routeKey(route.kind, route.key))
-        return new Map(parentsOfRoute.flatMap((p) => p.attachments).map((a) => [a.key, a]))
+        const parentsOfRoute = reads.lookup(routeParentsByRoute, route.routeKey)
+        const entries = parentsOfRoute.flatMap((p) => p.attachments.map((a) => [a.key, a] as const))
+        return parentsOfRoute.length < 2 ? entries : new Map(entries)
       }),
     ),
   )

@@ -1,4 +1,5 @@
 import { buildGRPCMatchRank } from '../gatewayapi/match-precedence.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { GRPCMethodMatch, GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPPathMatch } from '../gatewayapi/objects/http-route.ts'
 import { checkRegularExpression } from '../gatewayapi/regular-expression.ts'
@@ -7,10 +8,11 @@ import { type L7RouteNode, resolveL7Route } from './l7-route.ts'
 import { droppedMatch, type RuleContext } from './route-rule.ts'
 
 /** Checks a GRPCRoute and resolves what it refers to. Its matches become matches of HTTP requests. */
-export function resolveGRPCRoute(source: GRPCRoute, context: RuleContext): L7RouteNode {
+export function resolveGRPCRoute(source: GRPCRoute, key: NamespacedName, context: RuleContext): L7RouteNode {
   return resolveL7Route(
     {
       kind: 'GRPCRoute',
+      key,
       source,
       rules: source.spec.rules ?? [],
       resolveMatches: (rule, index, rank, report) =>

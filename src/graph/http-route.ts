@@ -1,14 +1,16 @@
 import { buildHTTPMatchRank } from '../gatewayapi/match-precedence.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { HTTPRoute, HTTPRouteMatch } from '../gatewayapi/objects/http-route.ts'
 import { checkRegularExpression } from '../gatewayapi/regular-expression.ts'
 import { type L7RouteNode, resolveL7Route } from './l7-route.ts'
 import { droppedMatch, type RuleContext } from './route-rule.ts'
 
 /** Checks an HTTPRoute and resolves what it refers to. */
-export function resolveHTTPRoute(source: HTTPRoute, context: RuleContext): L7RouteNode {
+export function resolveHTTPRoute(source: HTTPRoute, key: NamespacedName, context: RuleContext): L7RouteNode {
   return resolveL7Route(
     {
       kind: 'HTTPRoute',
+      key,
       source,
       rules: source.spec.rules,
       resolveMatches: (rule, index, rank, report) =>
@@ -29,9 +31,10 @@ export function resolveHTTPRoute(source: HTTPRoute, context: RuleContext): L7Rou
 
 /** Names compare without case; of several entries for one header the first counts (HTTPHeaderMatch.name). */
 export function dropRepeatedHeaders<M extends Pick<HTTPRouteMatch, 'headers'>>(match: M): M {
-  const names = (match.headers ?? []).map((h) => h.name.toLowerCase())
+  if (match.headers === undefined) return match
+  const names = match.headers.map((h) => h.name.toLowerCase())
   if (new Set(names).size === names.length) return match
-  return { ...match, headers: (match.headers ?? []).filter((_, index) => names.indexOf(names[index] ?? '') === index) }
+  return { ...match, headers: match.headers.filter((_, index) => names.indexOf(names[index] ?? '') === index) }
 }
 
 /** Why a match is not usable, and where in it. */
@@ -52,7 +55,9 @@ function checkPatterns(match: HTTPRouteMatch): MatchError | undefined {
 /** The same for the headers and query parameters of a match. */
 export function checkValuePatterns(match: Pick<HTTPRouteMatch, 'headers' | 'queryParams'>): MatchError | undefined {
   for (const list of ['headers', 'queryParams'] as const) {
-    for (const [index, item] of (match[list] ?? []).entries()) {
+    const items = match[list]
+    if (items === undefined) continue
+    for (const [index, item] of items.entries()) {
       if (item.type !== 'RegularExpression') continue
       const message = checkRegularExpression(item.value)
       if (message !== undefined) return { field: `${list}[${index}].value`, message }

@@ -1,14 +1,14 @@
-import { compactList } from '../base/compact-list.ts'
+import { compactList, none } from '../base/compact-list.ts'
 import { buildRouteRank, type RouteRank } from '../gatewayapi/match-precedence.ts'
-import { namespacedName } from '../gatewayapi/object-key.ts'
+import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import type { GRPCRoute } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute } from '../gatewayapi/objects/http-route.ts'
-import type { BackendObjectReference } from '../gatewayapi/objects/reference.ts'
+import { type BackendObjectReference, gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { BackendKey } from './backend.ts'
 import { keyOfReference } from './backend-reference.ts'
 import type { Problem } from './problem.ts'
-import type { RouteBase } from './route.ts'
+import { type RouteBase, routeKey } from './route.ts'
 import {
   droppedMatch,
   type L7RouteKind,
@@ -30,6 +30,7 @@ export interface L7RouteNode extends RouteBase {
 /** What is different for each kind. */
 export interface L7RouteFacts<R extends RuleSpec> {
   readonly kind: L7RouteKind
+  readonly key: NamespacedName
   readonly source: HTTPRoute | GRPCRoute
   readonly rules: readonly R[]
   /**
@@ -39,27 +40,31 @@ export interface L7RouteFacts<R extends RuleSpec> {
   resolveMatches(rule: R, index: number, rank: RouteRank, report: RuleResolver['report']): RouteMatchNode[]
 }
 
-/** Every backend that a route names, in backendRefs and in filters. */
+/** Every backend that a route names, in backendRefs and in filters; several times where it is named so. */
 export function backendKeysOf({ metadata, spec }: HTTPRoute | GRPCRoute): BackendKey[] {
-  const keys = new Set<BackendKey>()
-  const add = (ref: BackendObjectReference) => keys.add(keyOfReference(ref, metadata.namespace))
-  for (const rule of spec.rules ?? []) {
-    const refs: RuleSpec['backendRefs'] = rule.backendRefs ?? []
-    for (const ref of refs) add(ref)
-    const filters: readonly HTTPRouteFilter[] = [rule, ...refs].flatMap((holder) => holder.filters ?? [])
+  const keys: BackendKey[] = []
+  const add = (ref: BackendObjectReference) => void keys.push(keyOfReference(ref, metadata.namespace))
+  const addOf = (filters: readonly HTTPRouteFilter[]) => {
     for (const filter of filters) {
       if (filter.type === 'RequestMirror') add(filter.requestMirror.backendRef)
       if (filter.type === 'ExternalAuth') add(filter.externalAuth.backendRef)
     }
   }
-  return [...keys]
+  for (const rule of spec.rules ?? []) {
+    if (rule.filters !== undefined) addOf(rule.filters)
+    for (const ref of rule.backendRefs ?? none) {
+      add(ref)
+      if (ref.filters !== undefined) addOf(ref.filters)
+    }
+  }
+  return keys
 }
 
 /** Checks a route and resolves what it refers to. */
 export function resolveL7Route<R extends RuleSpec>(facts: L7RouteFacts<R>, context: RuleContext): L7RouteNode {
-  const { kind, source } = facts
+  const { kind, key, source } = facts
   const { namespace, name, creationTimestamp } = source.metadata
-  const key = namespacedName(namespace, name)
+  const own = routeKey(kind, key)
   const rank = buildRouteRank(key, creationTimestamp)
   const problems: Problem[] = []
   const rules: RouteRuleNode[] = []
@@ -73,10 +78,12 @@ export function resolveL7Route<R extends RuleSpec>(facts: L7RouteFacts<R>, conte
   return {
     kind,
     key,
+    routeKey: own,
+    objectKey: `${gatewayGroup}/${own}`,
     source,
-    hostnames: compactList((source.spec.hostnames ?? []).map((h) => h.toLowerCase())),
+    hostnames: compactList((source.spec.hostnames ?? none).map((h) => h.toLowerCase())),
     rules: compactList(rules),
-    problems: compactList(rankPartialProblems(rules, problems)),
+    problems: problems.length === 0 ? none : compactList(rankPartialProblems(rules, problems)),
   }
 }
 

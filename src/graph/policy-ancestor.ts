@@ -2,8 +2,8 @@ import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
-import { parseBackendKey } from './backend.ts'
-import { type TargetKey, targetKey } from './backend-tls-policy.ts'
+import { targetOfBackend } from './backend.ts'
+import type { TargetKey } from './backend-tls-policy.ts'
 import { backendKeysOf } from './l7-route.ts'
 import { isReferencePermitted, type ReferenceGrantIndex } from './reference-grant.ts'
 import type { RouteAttachment } from './route-attachment.ts'
@@ -35,7 +35,7 @@ function leadsOfAttachment({ gateway, route }: RouteAttachment): Set<LeadKey> {
   const keys = isStreamRoute(route) ? streamBackendKeysOf(route.source) : backendKeysOf(route.source)
   const { kind } = route
   const { namespace } = route.source.metadata
-  return new Set(keys.map((key) => leadKey({ target: targetKey(parseBackendKey(key)), gateway, kind, namespace })))
+  return new Set(keys.map((key) => leadKey({ target: targetOfBackend(key), gateway, kind, namespace })))
 }
 
 /** The Gateways that lead to a target, sorted: the ancestors of its policies. */

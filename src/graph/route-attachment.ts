@@ -8,7 +8,7 @@ import { gatewayGroup, type ParentReference } from '../gatewayapi/objects/refere
 import type { GatewayNode } from './gateway.ts'
 import type { ListenerKey, ListenerNode, ListenerOwner } from './listener.ts'
 import type { Problem } from './problem.ts'
-import { type RouteKey, type RouteKindName, type RouteNode, routeKey } from './route.ts'
+import type { RouteKey, RouteKindName, RouteNode } from './route.ts'
 
 /**
  * One parentRef of a route that names a Gateway of ours or a ListenerSet of one, or one of its default Gateways: the
@@ -100,7 +100,7 @@ export interface AttachContext {
 export function attachRoute(route: RouteNode, context: AttachContext): RouteParentNode[] {
   const { namespace } = route.source.metadata
   const nodes: RouteParentNode[] = []
-  for (const [index, ref] of (route.source.spec.parentRefs ?? []).entries()) {
+  for (const [index, ref] of (route.source.spec.parentRefs ?? none).entries()) {
     if (ref.group !== gatewayGroup || (ref.kind !== 'Gateway' && ref.kind !== 'ListenerSet')) continue
     const key = parentKey(ref.kind, namespacedName(ref.namespace ?? namespace, ref.name))
     const parent = context.reads.get(context.parents, key)
@@ -137,7 +137,7 @@ function attachToParent(
   parent: ParentNode,
   context: AttachContext,
 ): RouteParentNode {
-  const own = routeKey(route.kind, route.key)
+  const own = route.routeKey
   const attachments: RouteAttachment[] = []
   const refusals: Problem[] = []
   const refuse = (reason: string, message: string) =>

@@ -125,7 +125,7 @@ export class RuleResolver {
   /** @param matches those that are usable */
   resolve(rule: RuleSpec, matches: readonly RouteMatchNode[]): RouteRuleNode {
     const filters = this.#resolveFilters(rule.filters ?? none, 'filters')
-    const backendRefs = (rule.backendRefs ?? []).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
+    const backendRefs = (rule.backendRefs ?? none).map((ref, i) => this.#resolveBackendRef(ref, `backendRefs[${i}]`))
     this.#checkRedirect(rule)
     return {
       index: this.#place.index,
@@ -205,7 +205,8 @@ export class RuleResolver {
   }
 
   /** Envoy redirects before it looks at the origin of a request. */
-  #checkRedirect({ filters = [] }: RuleSpec): void {
+  #checkRedirect({ filters }: RuleSpec): void {
+    if (filters === undefined) return
     const cors = filters.findIndex((filter) => filter.type === 'CORS')
     if (cors < 0 || !filters.some((filter) => filter.type === 'RequestRedirect')) return
     const message =
@@ -243,7 +244,8 @@ export class RuleResolver {
 
   #resolveBackendRef(ref: HTTPBackendRef, field: string): ResolvedBackendRef {
     const { backend, slowToWarm, session } = this.#resolveReference(ref, field)
-    const filters = compactList(this.#resolveFilters(ref.filters ?? none, `${field}.filters`))
+    const filters =
+      ref.filters === undefined ? none : compactList(this.#resolveFilters(ref.filters, `${field}.filters`))
     // All fields at once: what is put together of parts takes more memory.
     const resolved = { backend, slowToWarm, weight: ref.weight, filters }
     return session === undefined ? resolved : { ...resolved, session }

@@ -16,6 +16,9 @@ export type RouteNode = L7RouteNode | StreamRouteNode
 export interface RouteBase {
   readonly kind: RouteKindName
   readonly key: NamespacedName
+  /** Those of the route among routes of all kinds and among all objects: made once, because much is found by them. */
+  readonly routeKey: RouteKey
+  readonly objectKey: string
   readonly source: {
     readonly metadata: ObjectMeta
     readonly spec: {

@@ -1,12 +1,12 @@
 import { compactList } from '../base/compact-list.ts'
 import { buildRouteRank, type RouteRank } from '../gatewayapi/match-precedence.ts'
 import { namespacedName } from '../gatewayapi/object-key.ts'
-import type { BackendRef } from '../gatewayapi/objects/reference.ts'
+import { type BackendRef, gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { TCPRoute, TLSRoute, UDPRoute } from '../gatewayapi/objects/stream-route.ts'
 import type { BackendKey } from './backend.ts'
 import { type BackendReferenceContext, keyOfReference, resolveBackendReference } from './backend-reference.ts'
 import type { Problem } from './problem.ts'
-import type { RouteBase } from './route.ts'
+import { type RouteBase, routeKey } from './route.ts'
 
 /** The kinds of route that say where whole connections, or all datagrams of a client, go. */
 export const streamRouteKinds = ['TLSRoute', 'TCPRoute', 'UDPRoute'] as const
@@ -44,6 +44,7 @@ export function resolveStreamRoute(source: StreamRoute, context: BackendReferenc
   const { kind } = source
   const { namespace, name, creationTimestamp } = source.metadata
   const key = namespacedName(namespace, name)
+  const own = routeKey(kind, key)
   const problems: Problem[] = []
   // Rules have no matches, so that the first gets everything; only old versions of the API take more of them.
   const [rule, ...others] = source.spec.rules
@@ -60,6 +61,8 @@ export function resolveStreamRoute(source: StreamRoute, context: BackendReferenc
   return {
     kind,
     key,
+    routeKey: own,
+    objectKey: `${gatewayGroup}/${own}`,
     source,
     hostnames: source.kind === 'TLSRoute' ? compactList((source.spec.hostnames ?? []).map((h) => h.toLowerCase())) : [],
     rank: buildRouteRank(key, creationTimestamp),

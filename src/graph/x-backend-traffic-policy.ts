@@ -45,12 +45,21 @@ export function resolveTrafficPolicy(source: XBackendTrafficPolicy): TrafficPoli
 }
 
 function findWinner(reads: Reads, policies: TrafficPolicies, target: TargetKey): TrafficPolicyNode | undefined {
-  return [...reads.lookup(policies, target)].sort(compareSeniority)[0]
+  const rivals = reads.lookup(policies, target)
+  return rivals.length < 2 ? rivals[0] : rivals.toSorted(compareSeniority)[0]
 }
 
-/** What the policy of a backend adds to it, whichever way it was resolved. */
-export function applyTrafficPolicy(backend: BackendNode, reads: Reads, policies: TrafficPolicies): BackendNode {
-  const policy = findWinner(reads, policies, targetKey(backend.target))
+/**
+ * What the policy of a backend adds to it, whichever way it was resolved.
+ * @param about the backend
+ */
+export function applyTrafficPolicy(
+  backend: BackendNode,
+  about: TargetKey,
+  reads: Reads,
+  policies: TrafficPolicies,
+): BackendNode {
+  const policy = findWinner(reads, policies, about)
   if (policy === undefined) return backend
   const { retryConstraint, sessionPersistence } = policy.source.spec
   // Who has written the policy is told by its status, not those who use the backend.

@@ -11,7 +11,6 @@ import {
   type BackendTarget,
   buildUnresolved,
   type EndpointSource,
-  parseBackendKey,
 } from './backend.ts'
 import { type BackendTls, resolveBackendValidation } from './backend-tls-policy.ts'
 import type { CaBundleContext } from './ca-bundle.ts'
@@ -54,8 +53,7 @@ const protocols: Readonly<Record<string, BackendProtocol>> = {
 }
 
 /** Looks up an XBackend that a backendRef names. */
-export function resolveXBackend(key: BackendKey, context: XBackendContext): BackendNode {
-  const target = parseBackendKey(key)
+export function resolveXBackend(key: BackendKey, target: BackendTarget, context: XBackendContext): BackendNode {
   const source = context.reads.get(context.xBackends, namespacedName(target.namespace, target.name))
   if (!source)
     return buildUnresolved(key, target, 'not-found', 'BackendNotFound', `XBackend "${target.name}" not found`)

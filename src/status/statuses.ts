@@ -5,7 +5,7 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Problem } from '../graph/problem.ts'
 import type { PortProgramming, Refusal } from '../graph/programming.ts'
-import { type RouteKindName, type RouteNode, routeKey, routeKinds } from '../graph/route.ts'
+import { type RouteKindName, type RouteNode, routeKinds } from '../graph/route.ts'
 import { deriveBackendTLSPolicyStatus } from './backend-tls-policy.ts'
 import { deriveGatewayStatus, type GatewayStatus } from './gateway.ts'
 import { type ApiBundle, deriveGatewayClassStatus, type GatewayClassStatus, readInstalledApi } from './gateway-class.ts'
@@ -52,9 +52,9 @@ export function createStatuses(
   const deriveRoutes = (kind: RouteKindName) => {
     const routes: Collection<NamespacedName, RouteNode> = graph.routes[kind]
     return scheduler.derive(`${kind}Status`, routes, (route, reads) =>
-      deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, routeKey(kind, route.key)), {
+      deriveRouteStatus(route, reads.lookup(graph.routeParentsByRoute, route.routeKey), {
         controllerName,
-        refusals: refusals ? reads.lookup(refusals, `${gatewayGroup}/${kind}/${route.key}`) : [],
+        refusals: refusals ? reads.lookup(refusals, route.objectKey) : [],
         problemsOf: (parent) => findShadowing(parent, reads, graph),
       }),
     )
