@@ -90,10 +90,11 @@ export function buildClusterResource(
   if (tlsPolicy !== undefined) others.push(`${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`)
   if (source !== undefined) others.push(source)
   const bytes = buildCluster(backend, { name: place.name, certificate, headers })
+  const slowToWarm = backend.endpoints.type === 'dns'
   return buildBackendResource(typeUrls.cluster, place, bytes, {
     backend: key,
     others,
-    ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
+    slowToWarm,
     ...(secrets.length > 0 && { secrets }),
   })
 }

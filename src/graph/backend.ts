@@ -31,6 +31,8 @@ export function backendKey(target: BackendTarget): BackendKey {
   return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${port}` as BackendKey
 }
 
+const serviceKeys = '/Service/'
+
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
   const group = key.indexOf('/')
@@ -40,7 +42,8 @@ export function parseBackendKey(key: BackendKey): BackendTarget {
   const name = key.lastIndexOf('/')
   const target = {
     group: key.slice(0, group),
-    kind: key.slice(group + 1, kind),
+    // Thousands of one string are not kept.
+    kind: key.startsWith(serviceKeys) ? 'Service' : key.slice(group + 1, kind),
     namespace: key.slice(kind + 1, namespace),
     name: key.slice(namespace + 1, name),
     port: Number.parseInt(key.slice(name + 1), 10),
@@ -233,9 +236,15 @@ function resolveService(key: BackendKey, target: BackendTarget, context: Backend
     const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and nothing says whom to trust: add a BackendTLSPolicy`
     return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
-  const endpoints: EndpointSource = { type: 'endpoint-slices', service: target.name, portName: port.name ?? '' }
+  const endpoints: EndpointSource = {
+    type: 'endpoint-slices',
+    service: service.metadata.name,
+    portName: port.name ?? '',
+  }
   const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
-  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
+  // The same texts, in strings that are kept anyway.
+  const kept = { ...target, namespace: service.metadata.namespace, name: service.metadata.name }
+  return { key, target: kept, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
 }
 
 function resolveBackendObject(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {
