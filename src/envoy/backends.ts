@@ -10,7 +10,7 @@ import type { Graph } from '../graph/graph.ts'
 import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
-import { clusterName, parseClusterName } from './names.ts'
+import { clusterName, parseClusterName, speaksTls } from './names.ts'
 import { buildBackendResource, type Place, sameContent } from './resource.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
@@ -62,6 +62,8 @@ export function createBackends(
   )
   const secretUsers = scheduler.group('SecretUser of a backend', uses, (key, reads): SecretUser | undefined => {
     const [gateway, name] = splitResourceKey(key)
+    // Most clusters speak no TLS and say so in their names: nothing is read for them, nor kept.
+    if (!speaksTls(name)) return undefined
     const backend = findBackend(reads, graph, name)
     return backend?.tls && buildSecretUser(gateway, [backend])
   })

@@ -40,6 +40,11 @@ export function parseClusterName(cluster: string): {
   }
 }
 
+/** Whether a cluster's name, as of {@link clusterName}, says that TLS is spoken. */
+export function speaksTls(cluster: string): boolean {
+  return cluster.includes('@')
+}
+
 function countSlashes(text: string): number {
   let count = 0
   for (let at = text.indexOf('/'); at >= 0; at = text.indexOf('/', at + 1)) count++
