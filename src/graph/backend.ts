@@ -114,6 +114,8 @@ export interface RetryBudget {
 
 /** What a cluster's identity is made of; a change of any of it is another cluster. */
 export interface BackendIdentity {
+  /** Of the backend. */
+  readonly key: BackendKey
   readonly target: BackendTarget
   readonly protocol: BackendProtocol
   /** Hash of how TLS is spoken to it; absent: it is not. */
@@ -121,8 +123,8 @@ export interface BackendIdentity {
 }
 
 /** As HTTPRoutes speak to it. */
-export function identityOf({ target, protocol, tls }: BackendNode): BackendIdentity {
-  return { target, protocol, ...(tls && { tls: tls.hash }) }
+export function identityOf({ key, target, protocol, tls }: BackendNode): BackendIdentity {
+  return tls ? { key, target, protocol, tls: tls.hash } : { key, target, protocol }
 }
 
 /**
