@@ -4,8 +4,9 @@
  */
 export type PackedBytes = string & { readonly __brand: 'PackedBytes' }
 
-export function packBytes({ buffer, byteOffset, byteLength }: Uint8Array): PackedBytes {
-  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1') as PackedBytes
+export function packBytes(bytes: Uint8Array): PackedBytes {
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return buffer.toString('latin1') as PackedBytes
 }
 
 /** To a place among other bytes, without making them first. @returns how many they are */

@@ -122,7 +122,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   }
 
   /** The buckets where the value belongs, each once; undefined if that cannot be told, so that it stays where it is. */
-  #place(key: K, value: V | undefined): Bucket<V>[] | undefined {
+  #place(key: K, value: V | undefined): readonly Bucket<V>[] | undefined {
     let wanted: readonly I[] = nobody
     if (value !== undefined) {
       this.computations++
@@ -136,6 +136,13 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     }
     if (this.failing.size > 0) this.failing.delete(key)
     this.#stamp = nextStamp()
+    const [only] = wanted
+    if (only === undefined) return nobody
+    if (wanted.length === 1) {
+      const bucket = this.#buckets.obtain(only)
+      bucket.stamp = this.#stamp
+      return [bucket]
+    }
     const buckets: Bucket<V>[] = []
     for (const name of wanted) {
       const bucket = this.#buckets.obtain(name)

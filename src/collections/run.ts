@@ -40,10 +40,10 @@ export class Run implements Reads {
   }
 
   lookup<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): readonly V[] {
-    // The watch of a key of an index is its bucket: it need not be looked for again.
+    // The watch of a key of an index is its bucket: it need not be looked for again. Who computes looks once per change.
     const bucket = this.#readable(index).values.obtain(key) as Bucket<V>
     this.#remember(bucket)
-    return bucket.size === 0 ? nobody : bucket.values
+    return bucket.size === 0 ? nobody : bucket.glance()
   }
 
   count<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): number {

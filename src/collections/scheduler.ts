@@ -147,7 +147,10 @@ export class Scheduler {
     const index = node as IndexNode<I, K, V>
     const input: Input<I, readonly V[]> = {
       node: index,
-      get: (key) => (index.count(key) === 0 ? undefined : index.glance(key)),
+      get: (key) => {
+        const members = index.glance(key)
+        return members.length === 0 ? undefined : members
+      },
       keys: () => index.keys(),
     }
     return this.#create(

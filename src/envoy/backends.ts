@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import type { Collection, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
@@ -10,7 +11,7 @@ import type { Graph } from '../graph/graph.ts'
 import { type EnvoyResource, resourceKey, splitResourceKey, typeUrls } from '../xds/resource.ts'
 import { buildCluster } from './cluster.ts'
 import { buildClusterLoadAssignment } from './cluster-load-assignment.ts'
-import { clusterName, parseClusterName } from './names.ts'
+import { clusterName, speaksTls } from './names.ts'
 import { buildBackendResource, type Place, sameContent } from './resource.ts'
 import type { SecretUser } from './secrets.ts'
 import { listTlsSecrets } from './upstream-tls.ts'
@@ -43,9 +44,9 @@ export function createBackends(
   const cluster = scheduler.group(
     'Cluster of a backend',
     uses,
-    (key, reads) => {
+    (key, reads, members) => {
       const [scope, name] = splitResourceKey(key)
-      const backend = findBackend(reads, graph, name)
+      const backend = findUsed(reads, graph, name, members)
       return backend && buildClusterResource({ scope, name }, backend, { reads, clientCertificates })
     },
     sameContent,
@@ -53,18 +54,24 @@ export function createBackends(
   const endpoint = scheduler.group(
     'ClusterLoadAssignment of a backend',
     uses,
-    (key, reads) => {
+    (key, reads, members) => {
       const [scope, name] = splitResourceKey(key)
-      const backend = findBackend(reads, graph, name)
+      const backend = findUsed(reads, graph, name, members)
       return backend && buildEndpointResource({ scope, name }, backend, reads, graph)
     },
     sameContent,
   )
-  const secretUsers = scheduler.group('SecretUser of a backend', uses, (key, reads): SecretUser | undefined => {
-    const [gateway, name] = splitResourceKey(key)
-    const backend = findBackend(reads, graph, name)
-    return backend?.tls && buildSecretUser(gateway, [backend])
-  })
+  const secretUsers = scheduler.group(
+    'SecretUser of a backend',
+    uses,
+    (key, reads, members): SecretUser | undefined => {
+      const [gateway, name] = splitResourceKey(key)
+      // Most clusters speak no TLS and say so in their names: nothing is read for them, nor kept.
+      if (!speaksTls(name)) return undefined
+      const backend = findUsed(reads, graph, name, members)
+      return backend?.tls && buildSecretUser(gateway, [backend])
+    },
+  )
   return { cluster, endpoint, secretUsers }
 }
 
@@ -90,10 +97,11 @@ export function buildClusterResource(
   if (tlsPolicy !== undefined) others.push(`${gatewayGroup}/BackendTLSPolicy/${tlsPolicy}`)
   if (source !== undefined) others.push(source)
   const bytes = buildCluster(backend, { name: place.name, certificate, headers })
+  const slowToWarm = backend.endpoints.type === 'dns'
   return buildBackendResource(typeUrls.cluster, place, bytes, {
     backend: key,
     others,
-    ...(backend.endpoints.type === 'dns' && { slowToWarm: true }),
+    slowToWarm,
     ...(secrets.length > 0 && { secrets }),
   })
 }
@@ -127,9 +135,19 @@ export function listSlices({ endpoints, target }: BackendNode, reads: Reads, gra
 }
 
 /** The backend behind a cluster, with the protocol that the cluster's users speak: routes of another kind may speak another. */
-export function findBackend(reads: Reads, graph: Graph, cluster: string): BackendNode | undefined {
-  const { backend: key, protocol, tls } = parseClusterName(cluster)
+export function findBackend(
+  reads: Reads,
+  graph: Graph,
+  { key, protocol, tls }: BackendIdentity,
+): BackendNode | undefined {
   const backend = reads.get(graph.backends, key)
   if (backend?.state !== 'resolved' || backend.tlsProblem || backend.tls?.hash !== tls) return undefined
   return backend.protocol === protocol ? backend : { ...backend, protocol }
+}
+
+/** @param users those of the cluster: any of them tells which backend is behind it */
+function findUsed(reads: Reads, graph: Graph, cluster: string, users: readonly BackendUser[]): BackendNode | undefined {
+  const backends = users[0]?.backends ?? none
+  const used = backends.length === 1 ? backends[0] : backends.find((backend) => clusterName(backend) === cluster)
+  return used && findBackend(reads, graph, used)
 }

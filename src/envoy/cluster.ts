@@ -7,6 +7,7 @@ import { buildClusterBase, circuitBreakers } from './cluster-base.ts'
 import { buildNamedAssignment } from './cluster-load-assignment.ts'
 import { buildUpstreamHeaders } from './filters/upstream-headers.ts'
 import { clusterName, clusterStatName } from './names.ts'
+import { borrowWriter, returnWriter } from './spare-writer.ts'
 import { buildUpstreamTls } from './upstream-tls.ts'
 
 const { Cluster } = envoy.config.cluster.v3
@@ -25,18 +26,33 @@ export interface ClusterOptions {
 export function buildCluster(backend: BackendNode, options: ClusterOptions = {}): Uint8Array {
   const identity = identityOf(backend)
   const { name = clusterName(identity), certificate, headers = [] } = options
+  const altStatName = clusterStatName(identity)
   const http2 = backend.protocol === 'h2c'
-  const { endpoints } = backend
+  const { endpoints, tls, retryBudget } = backend
+  if (!http2 && !tls && !retryBudget && endpoints.type !== 'dns') return encodePlainCluster(name, altStatName)
   const named = endpoints.type === 'dns' ? buildNamedAssignment(name, endpoints.endpoints) : undefined
   return Cluster.encode({
     ...buildClusterBase(name, named),
-    altStatName: clusterStatName(identity),
+    altStatName,
     circuitBreakers: buildCircuitBreakers(backend),
-    ...(backend.tls && {
-      transportSocket: buildUpstreamTls(backend.tls, { certificate, protocols: [http2 ? 'h2' : 'http/1.1'] }),
-    }),
+    ...(tls && { transportSocket: buildUpstreamTls(tls, { certificate, protocols: [http2 ? 'h2' : 'http/1.1'] }) }),
     ...(http2 && { typedExtensionProtocolOptions: { [httpOptions]: buildHttp2Options(headers) } }),
   }).finish()
+}
+
+/** What all clusters have but for their names, which stand before it and within it. */
+const { ignoreHealthOnHostRemoval, ...base } = buildClusterBase('', undefined)
+const afterName = Cluster.encode(base).finish()
+const afterStatName = Cluster.encode({ ignoreHealthOnHostRemoval }).finish()
+
+/** Nearly all clusters are alike: what they have in common is encoded once. */
+function encodePlainCluster(name: string, altStatName: string): Uint8Array {
+  const writer = borrowWriter()
+  const end = Cluster.encode({ name }, writer).pos
+  const names = Cluster.encode({ altStatName }, writer).finish(true)
+  const bytes = Buffer.concat([names.subarray(0, end), afterName, names.subarray(end), afterStatName])
+  returnWriter(writer)
+  return bytes
 }
 
 /** A budget stands in place of a number of retries. */

@@ -13,7 +13,7 @@ import {
   type ClientCertificates,
   findBackend,
 } from './backends.ts'
-import { clusterName, collectorClusterName } from './names.ts'
+import { collectorClusterName } from './names.ts'
 import { sameContent } from './resource.ts'
 
 /**
@@ -32,7 +32,7 @@ export function createCollectors(
     'Cluster of a collector',
     tracings,
     function* ({ collector, headers, policy }, reads, gateway) {
-      const backend = findBackend(reads, graph, clusterName(collector))
+      const backend = findBackend(reads, graph, collector)
       if (!backend) return
       const source = formatObjectKey({
         group: experimentalGroup,
@@ -51,7 +51,7 @@ export function createCollectors(
     'ClusterLoadAssignment of a collector',
     tracings,
     function* ({ collector }, reads, gateway) {
-      const backend = findBackend(reads, graph, clusterName(collector))
+      const backend = findBackend(reads, graph, collector)
       const resource = backend && buildEndpointResource({ scope: gateway, name }, backend, reads, graph)
       if (resource) yield [resourceKey(gateway, name), resource]
     },
@@ -61,7 +61,7 @@ export function createCollectors(
     'SecretUser of a collector',
     tracings,
     function* ({ collector }, reads, gateway) {
-      const backend = findBackend(reads, graph, clusterName(collector))
+      const backend = findBackend(reads, graph, collector)
       const user = backend?.tls && buildSecretUser(gateway, [backend])
       if (user) yield [resourceKey(gateway, name), user]
     },

@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import { checkHeaderChange, type HeaderChangeKind } from '../gatewayapi/http-header.ts'
 import type { HTTPHeaderFilter } from '../gatewayapi/objects/http-filter.ts'
 import { envoy } from '../gen/envoy.js'
@@ -32,7 +33,7 @@ export const noMutations: HeaderMutations = { add: [], remove: [] }
 export function foldHeaderFilters(filters: readonly HTTPHeaderFilter[]): HeaderMutations {
   if (filters.length === 0) return noMutations
   const changes = new Map<string, HeaderChange>()
-  for (const { remove = [], set = [], add = [] } of filters) {
+  for (const { remove = none, set = none, add = none } of filters) {
     for (const name of remove) {
       if (isWritable('remove', name)) changes.set(name.toLowerCase(), { removed: true, value: undefined, added: [] })
     }

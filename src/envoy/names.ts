@@ -1,5 +1,5 @@
 import type { NamespacedName } from '../gatewayapi/object-key.ts'
-import type { BackendIdentity, BackendKey, BackendProtocol, BackendTarget } from '../graph/backend.ts'
+import type { BackendIdentity, BackendTarget } from '../graph/backend.ts'
 import type { CaBundleKey } from '../graph/ca-bundle.ts'
 import type { ListenerNode } from '../graph/listener.ts'
 import type { BucketCount } from './bucket-expression.ts'
@@ -13,7 +13,7 @@ import type { BucketCount } from './bucket-expression.ts'
  * The cluster of a backend, and of its ClusterLoadAssignment: never of a route or a rule, so that
  * reordering rules cannot send a request to another rule's Service.
  */
-export function clusterName({ target, protocol, tls }: BackendIdentity): string {
+export function clusterName({ target, protocol, tls }: Omit<BackendIdentity, 'key'>): string {
   return `${backendPath(target)}/${protocol}${tls === undefined ? '' : `@${tls}`}`
 }
 
@@ -22,32 +22,13 @@ export function backendPath({ group, kind, namespace, name, port }: BackendTarge
   return `${group === '' ? kind : `${group}/${kind}`}/${namespace}/${name}/${port}`
 }
 
-/** The reverse of {@link clusterName}. */
-export function parseClusterName(cluster: string): {
-  readonly backend: BackendKey
-  readonly protocol: BackendProtocol
-  /** Hash of how TLS is spoken; undefined: it is not. */
-  readonly tls: string | undefined
-} {
-  const end = cluster.lastIndexOf('/')
-  const at = cluster.indexOf('@', end)
-  const path = cluster.slice(0, end)
-  return {
-    // Where no group is written before the kind, the group is ''.
-    backend: (countSlashes(path) === 3 ? `/${path}` : path) as BackendKey,
-    protocol: cluster.slice(end + 1, at < 0 ? undefined : at) as BackendProtocol,
-    tls: at < 0 ? undefined : cluster.slice(at + 1),
-  }
-}
-
-function countSlashes(text: string): number {
-  let count = 0
-  for (let at = text.indexOf('/'); at >= 0; at = text.indexOf('/', at + 1)) count++
-  return count
+/** Whether a cluster's name, as of {@link clusterName}, says that TLS is spoken. */
+export function speaksTls(cluster: string): boolean {
+  return cluster.includes('@')
 }
 
 /** What operators see in statistics instead of the cluster's name: "namespace/name/port". */
-export function clusterStatName({ target }: BackendIdentity): string {
+export function clusterStatName({ target }: Omit<BackendIdentity, 'key'>): string {
   const { namespace, name, port } = target
   return port === 0 ? `${namespace}/${name}` : `${namespace}/${name}/${port}`
 }

@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
 import { keepBytes } from '../base/keep-bytes.ts'
 import { copyPacked, type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
@@ -91,12 +92,16 @@ export function buildBackendResource(
   bytes: Uint8Array,
   {
     backend,
-    others = [],
-    ...more
+    others = none,
+    slowToWarm,
+    secrets,
   }: BackendFields & { readonly backend: BackendKey; readonly others?: readonly string[] },
 ): EnvoyResource {
   const sources = others.length === 0 ? backend : [sourceOfBackend(backend), ...others]
-  return Object.assign(new BackendResource(typeUrl, place, bytes, sources), more)
+  const resource = new BackendResource(typeUrl, place, bytes, sources)
+  // Few have them: the others keep no room for them.
+  if (!slowToWarm && !secrets) return resource
+  return Object.assign(resource, slowToWarm && { slowToWarm }, secrets && { secrets })
 }
 
 /** The object that a backend is. */

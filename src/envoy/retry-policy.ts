@@ -15,16 +15,14 @@ const uint32Max = 0xffffffff
  * Without retries the limit of one try is a limit of the whole.
  */
 export function buildTries(rule: RouteRuleNode): RouteAction {
-  const { requestTimeout, backendRequestTimeout = 0, retry } = rule
-  const single = retry === undefined ? [backendRequestTimeout] : []
-  const limits = [requestTimeout ?? 0, ...single].filter((limit) => limit > 0)
-  const timeout = limits.length === 0 ? 0 : Math.min(...limits)
-  const unlimited = requestTimeout === 0 && timeout === 0
-  return {
-    timeout: buildDuration(timeout),
-    ...((unlimited || timeout > idleLimit) && { idleTimeout: buildDuration(timeout) }),
-    ...(retry && { retryPolicy: buildRetryPolicy(retry, backendRequestTimeout) }),
-  }
+  const { requestTimeout = 0, backendRequestTimeout = 0, retry } = rule
+  const single = retry === undefined ? backendRequestTimeout : 0
+  const timeout = requestTimeout > 0 && single > 0 ? Math.min(requestTimeout, single) : Math.max(requestTimeout, single)
+  const unlimited = rule.requestTimeout === 0 && timeout === 0
+  const action: RouteAction = { timeout: buildDuration(timeout) }
+  if (unlimited || timeout > idleLimit) action.idleTimeout = buildDuration(timeout)
+  if (retry) action.retryPolicy = buildRetryPolicy(retry, backendRequestTimeout)
+  return action
 }
 
 /**

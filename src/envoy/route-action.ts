@@ -32,9 +32,11 @@ export function buildHeaderFields({ request, response }: Pick<ChangePlan, 'reque
   }
 }
 
+const nothing: Route = Object.freeze({})
+
 /** What a Route asks of the filters of its connection manager; nothing where it asks nothing. */
 export function buildFilterConfigs({ cors, auths, session }: Pick<ChangePlan, 'cors' | 'auths' | 'session'>): Route {
-  if (cors === undefined && session === undefined && auths.length === 0) return {}
+  if (cors === undefined && session === undefined && auths.length === 0) return nothing
   return {
     typedPerFilterConfig: {
       ...(cors && { [corsFilter.name]: buildCorsPolicy(cors) }),
@@ -52,15 +54,12 @@ export function buildSingleAction(
   interval: Interval = wholeInterval,
 ): Route {
   const { cluster, changes } = share
-  return {
-    route: {
-      cluster,
-      ...buildCommonAction(changes, rule, match, interval),
-      ...(changes.host !== undefined && { hostRewriteLiteral: changes.host }),
-    },
-    ...buildHeaderFields(changes),
-    ...buildFilterConfigs(changes),
-  }
+  const action = buildCommonAction(changes, rule, match, interval)
+  action.cluster = cluster
+  if (changes.host !== undefined) action.hostRewriteLiteral = changes.host
+  const route = buildHeaderFields(changes)
+  route.route = action
+  return Object.assign(route, buildFilterConfigs(changes))
 }
 
 const failureCodes = {
@@ -103,11 +102,10 @@ function buildCommonAction(
   match: HTTPPathMatch,
   interval: Interval,
 ): RouteAction {
-  return {
-    ...buildTries(rule),
-    ...buildPathRewrite(path && planPathChange(path, match)),
-    requestMirrorPolicies: mirrors.flatMap((mirror) => buildMirror(mirror, interval)),
-  }
+  const action = buildTries(rule)
+  if (path) Object.assign(action, buildPathRewrite(planPathChange(path, match)))
+  if (mirrors.length > 0) action.requestMirrorPolicies = mirrors.flatMap((mirror) => buildMirror(mirror, interval))
+  return action
 }
 
 /**

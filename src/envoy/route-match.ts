@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import type { HTTPRouteMatch } from '../gatewayapi/objects/http-route.ts'
 import { envoy } from '../gen/envoy.js'
 import type { RouteMatchNode } from '../graph/route-rule.ts'
@@ -24,19 +25,19 @@ export function buildRouteMatch(
   { match, grpc }: Pick<RouteMatchNode, 'match' | 'grpc'>,
   extension: MatchExtension = {},
 ): RouteMatch {
-  const { headers = [], queryParams = [], method } = match
+  const { headers = none, queryParams = none, method } = match
   const { share = wholeShare, preflight = false } = extension
-  return {
-    ...buildPathMatch(match),
-    headers: [
-      ...(method === undefined ? [] : preflight ? matchPreflight(method) : [matchText(':method', method)]),
-      ...headers.map((h) => ({ name: h.name.toLowerCase(), stringMatch: buildStringMatch(h) })),
-      ...(extension.headers ?? []),
-    ],
-    queryParameters: queryParams.map((q) => ({ name: q.name, stringMatch: buildStringMatch(q) })),
-    ...(grpc && { grpc: {} }),
-    ...(share < wholeShare && { runtimeFraction: buildFraction(share) }),
-  }
+  const built = buildPathMatch(match)
+  const matchers: HeaderMatcher[] = []
+  if (method !== undefined) matchers.push(...(preflight ? matchPreflight(method) : [matchText(':method', method)]))
+  for (const h of headers) matchers.push({ name: h.name.toLowerCase(), stringMatch: buildStringMatch(h) })
+  if (extension.headers) matchers.push(...extension.headers)
+  if (matchers.length > 0) built.headers = matchers
+  if (queryParams.length > 0)
+    built.queryParameters = queryParams.map((q) => ({ name: q.name, stringMatch: buildStringMatch(q) }))
+  if (grpc) built.grpc = {}
+  if (share < wholeShare) built.runtimeFraction = buildFraction(share)
+  return built
 }
 
 function matchText(name: string, exact: string): HeaderMatcher {

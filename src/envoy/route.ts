@@ -17,9 +17,11 @@ import {
 } from './route-action.ts'
 import { buildRouteMatch, type MatchExtension, wholeShare } from './route-match.ts'
 import { type ChangePlan, planChanges, planShares, type SharePlan, slowBackendsOf } from './route-plan.ts'
+import { borrowWriter, returnWriter } from './spare-writer.ts'
 
 const { Route } = envoy.config.route.v3
 type Route = envoy.config.route.v3.Route
+type RouteMatch = envoy.config.route.v3.RouteMatch
 
 /** What routes need to know of the listener that they stand on. */
 export type RouteContext = RedirectContext
@@ -47,11 +49,17 @@ export function buildRoutes(rule: RouteRuleNode, context: RouteContext): Encoded
   return rule.matches.flatMap((node) =>
     build(node)
       .flatMap((form) => addPreflight(form, node))
-      .map(({ when, route }) => ({
-        rank: node.rank,
-        packed: packBytes(Route.encode({ match: buildRouteMatch(node, when), ...route }).finish()),
-      })),
+      .map(({ when, route }) => ({ rank: node.rank, packed: packRoute(buildRouteMatch(node, when), route) })),
   )
+}
+
+/** The match is the first field of a Route, and messages one behind the other are one. */
+function packRoute(match: RouteMatch, route: Route): PackedBytes {
+  const writer = borrowWriter()
+  Route.encode({ match }, writer)
+  const packed = packBytes(Route.encode(route, writer).finish(true))
+  returnWriter(writer)
+  return packed
 }
 
 /** A rule for one method must also get the preflights of that method, if it answers them. */

@@ -1,4 +1,3 @@
-import { Writer } from 'protobufjs/minimal.js'
 import { none } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
 import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
@@ -9,6 +8,7 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { buildGate, closedRoute, lastRoute } from './gate.ts'
 import type { RouteFragment } from './route-fragment.ts'
+import { borrowWriter, returnWriter } from './spare-writer.ts'
 import { traceRoute } from './tracing.ts'
 
 const { VirtualHost } = envoy.config.route.v3
@@ -80,7 +80,7 @@ export function buildVirtualHost(
   const { gate, tracing } = claims.find((own) => own.gate || own.tracing) ?? {}
   const writer = VirtualHost.encode(
     { name: hostname, domains: [hostname], ...buildGate(gate), ...tracing?.virtualHost },
-    Writer.create(),
+    borrowWriter(),
   )
   const add = (route: Uint8Array) => writer.uint32(routesTag).bytes(traceRoute(route, tracing))
   if (gate?.isClosed) add(closedRoute)
@@ -100,16 +100,10 @@ export function buildVirtualHost(
     for (const { packed } of candidates) add(unpackBytes(packed))
   }
   if (gate && !gate.isClosed) add(lastRoute)
-  const bytes = writer.finish()
-  return {
-    gateway,
-    table,
-    hostname,
-    packed: packBytes(bytes),
-    version: contentVersion(bytes),
-    awaits: joinLists(awaits),
-    sources: joinLists(sources),
-  }
+  const bytes = writer.finish(true)
+  const [packed, version] = [packBytes(bytes), contentVersion(bytes)]
+  returnWriter(writer)
+  return { gateway, table, hostname, packed, version, awaits: joinLists(awaits), sources: joinLists(sources) }
 }
 
 /** Every member once, sorted. Of a single list, which is that of most, it is that list. */

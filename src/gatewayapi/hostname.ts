@@ -53,16 +53,21 @@ export function intersectHostnames(
   listener: string | undefined,
   route: readonly string[] | undefined,
 ): HostnameIntersection[] {
-  const found: HostnameIntersection[] = []
-  for (const own of route === undefined || route.length === 0 ? [''] : route) {
+  const [first = '', ...others] = route ?? []
+  if (others.length === 0) {
+    const hostname = intersectHostname(listener, first)
+    return hostname === undefined ? [] : [{ hostname, original: first.toLowerCase() }]
+  }
+  const byHostname = new Map<string, HostnameIntersection>()
+  for (const own of [first, ...others]) {
     const hostname = intersectHostname(listener, own)
     if (hostname === undefined) continue
     const original = own.toLowerCase()
-    const rival = found.findIndex((other) => other.hostname === hostname)
-    if (rival < 0) found.push({ hostname, original })
-    else if (compareHostnames(original, found[rival]?.original) < 0) found[rival] = { hostname, original }
+    const rival = byHostname.get(hostname)
+    if (rival === undefined || compareHostnames(original, rival.original) < 0)
+      byHostname.set(hostname, { hostname, original })
   }
-  return found
+  return [...byHostname.values()]
 }
 
 /**

@@ -31,6 +31,8 @@ export function backendKey(target: BackendTarget): BackendKey {
   return `${target.group}/${target.kind}/${target.namespace}/${target.name}/${port}` as BackendKey
 }
 
+const serviceKeys = '/Service/'
+
 /** The reverse of {@link backendKey}. */
 export function parseBackendKey(key: BackendKey): BackendTarget {
   const group = key.indexOf('/')
@@ -40,7 +42,8 @@ export function parseBackendKey(key: BackendKey): BackendTarget {
   const name = key.lastIndexOf('/')
   const target = {
     group: key.slice(0, group),
-    kind: key.slice(group + 1, kind),
+    // Thousands of one string are not kept.
+    kind: key.startsWith(serviceKeys) ? 'Service' : key.slice(group + 1, kind),
     namespace: key.slice(kind + 1, namespace),
     name: key.slice(namespace + 1, name),
     port: Number.parseInt(key.slice(name + 1), 10),
@@ -111,6 +114,8 @@ export interface RetryBudget {
 
 /** What a cluster's identity is made of; a change of any of it is another cluster. */
 export interface BackendIdentity {
+  /** Of the backend. */
+  readonly key: BackendKey
   readonly target: BackendTarget
   readonly protocol: BackendProtocol
   /** Hash of how TLS is spoken to it; absent: it is not. */
@@ -118,8 +123,8 @@ export interface BackendIdentity {
 }
 
 /** As HTTPRoutes speak to it. */
-export function identityOf({ target, protocol, tls }: BackendNode): BackendIdentity {
-  return { target, protocol, ...(tls && { tls: tls.hash }) }
+export function identityOf({ key, target, protocol, tls }: BackendNode): BackendIdentity {
+  return tls ? { key, target, protocol, tls: tls.hash } : { key, target, protocol }
 }
 
 /**
@@ -233,9 +238,15 @@ function resolveService(key: BackendKey, target: BackendTarget, context: Backend
     const message = `Service "${target.name}" has appProtocol ${port.appProtocol}, and nothing says whom to trust: add a BackendTLSPolicy`
     return buildUnresolved(key, target, 'unsupported-value', 'UnsupportedProtocol', message)
   }
-  const endpoints: EndpointSource = { type: 'endpoint-slices', service: target.name, portName: port.name ?? '' }
+  const endpoints: EndpointSource = {
+    type: 'endpoint-slices',
+    service: service.metadata.name,
+    portName: port.name ?? '',
+  }
   const webSocket = port.appProtocol !== undefined && webSocketProtocols.includes(port.appProtocol)
-  return { key, target, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
+  // The same texts, in strings that are kept anyway.
+  const kept = { ...target, namespace: service.metadata.namespace, name: service.metadata.name }
+  return { key, target: kept, state: 'resolved', protocol: protocolOf(port.appProtocol), webSocket, endpoints, ...tls }
 }
 
 function resolveBackendObject(key: BackendKey, target: BackendTarget, context: BackendContext): BackendNode {

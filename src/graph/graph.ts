@@ -42,7 +42,7 @@ import {
 import { deriveSelectorService, type SelectorService } from './selector-service.ts'
 import type { GraphSources } from './sources.ts'
 import { chooseOwner, placesOf, type StreamOwner, type StreamPlace } from './stream-owner.ts'
-import { resolveStreamRoute, type StreamRouteNode } from './stream-route.ts'
+import { resolveStreamRoute, type StreamRouteNode, streamRouteKinds } from './stream-route.ts'
 import { isXBackend, judgeXBackend, resolveXBackend, type XBackendNode } from './x-backend.ts'
 import {
   applyTrafficPolicy,
@@ -242,20 +242,25 @@ export function createGraph(scheduler: Scheduler, sources: GraphSources, options
     ),
   )
   const routeParentsByRoute = scheduler.index('RouteParentNodes by route', routeParents, (p) => [p.route])
-  const attachments = scheduler.join(
-    'RouteAttachment',
-    routeKinds.map((kind) =>
-      scheduler.deriveMany(`RouteAttachment of ${kind}s`, routesOf(kind), (route, reads) => {
-        // Several parentRefs may lead to one listener; the route is there once.
-        const parentsOfRoute = reads.lookup(routeParentsByRoute, route.routeKey)
-        const entries = parentsOfRoute.flatMap((p) => p.attachments.map((a) => [a.key, a] as const))
-        return parentsOfRoute.length < 2 ? entries : new Map(entries)
-      }),
-    ),
-  )
+  const attach = (kind: RouteKindName) =>
+    scheduler.deriveMany(`RouteAttachment of ${kind}s`, routesOf(kind), (route, reads) => {
+      // Several parentRefs may lead to one listener; the route is there once.
+      const parentsOfRoute = reads.lookup(routeParentsByRoute, route.routeKey)
+      const entries = parentsOfRoute.flatMap((p) => p.attachments.map((a) => [a.key, a] as const))
+      return parentsOfRoute.length < 2 ? entries : new Map(entries)
+    })
+  const attachmentsOf = new Map(routeKinds.map((kind) => [kind, attach(kind)]))
+  const attachments = scheduler.join('RouteAttachment', [...attachmentsOf.values()])
   const attachmentsByListener = scheduler.index('RouteAttachments by listener', attachments, (a) => [a.listener])
   const findAncestors = createAncestorFinder(scheduler, attachments, grants)
-  const attachmentsByPlace = scheduler.index('RouteAttachments by place', attachments, placesOf)
+  const attachmentsByPlace = scheduler.index(
+    'RouteAttachments by place',
+    scheduler.join(
+      'RouteAttachment of streams',
+      streamRouteKinds.flatMap((kind) => attachmentsOf.get(kind) ?? []),
+    ),
+    placesOf,
+  )
   const streamOwners = scheduler.group('StreamOwner', attachmentsByPlace, (place, _reads, members) =>
     chooseOwner(place, members),
   )

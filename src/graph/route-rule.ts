@@ -196,7 +196,9 @@ export class RuleResolver {
   /** Changes that Envoy would refuse are left out; whoever wrote them is told. */
   #checkHeaders(filter: HTTPHeaderFilter, direction: 'request' | 'response', field: string): void {
     for (const kind of ['set', 'add', 'remove'] as const) {
-      for (const [index, header] of (filter[kind] ?? []).entries()) {
+      const changes = filter[kind]
+      if (changes === undefined) continue
+      for (const [index, header] of changes.entries()) {
         const { name, value } = typeof header === 'string' ? { name: header, value: '' } : header
         const message = checkHeaderChange(kind, name, direction, value)
         if (message) this.report('PartiallyInvalid', 'UnsupportedValue', message, `${field}.${kind}[${index}]`)

@@ -1,3 +1,4 @@
+import { none } from '../base/compact-list.ts'
 import type { GRPCRoute, GRPCRouteMatch, GRPCRouteRule } from '../gatewayapi/objects/grpc-route.ts'
 import type { HTTPCORSFilter, HTTPExternalAuthFilter, HTTPRouteFilter } from '../gatewayapi/objects/http-filter.ts'
 import type { HTTPRoute, HTTPRouteMatch, HTTPRouteRule } from '../gatewayapi/objects/http-route.ts'
@@ -17,36 +18,45 @@ const overhead = 64
  * Costs the length of the route, not of the tables.
  */
 export function estimateRouteSize({ spec }: HTTPRoute | GRPCRoute): number {
-  const perHost = (spec.rules ?? []).reduce((sum, rule) => sum + sizeOfRule(rule), 0)
+  let perHost = 0
+  for (const rule of spec.rules ?? none) perHost += sizeOfRule(rule)
   return perHost * Math.max(1, spec.hostnames?.length ?? 0)
 }
 
 function sizeOfRule(rule: HTTPRouteRule | GRPCRouteRule): number {
-  const { matches = [], filters = [], backendRefs = [] } = rule
+  const { matches = none, filters = none, backendRefs = none } = rule
   const codes = 'retry' in rule ? (rule.retry?.codes?.length ?? 0) : 0
   const own = sizeOfFilters(filters) + codes * 2
   // Each backend does to its share what the rule does, and then what it does itself.
-  const shares = backendRefs.map((ref) => overhead + ref.name.length + own + sizeOfFilters(ref.filters ?? []))
+  let shares = 0
+  for (const { name, filters: its = none } of backendRefs) shares += overhead + name.length + own + sizeOfFilters(its)
   // A session among several backends has a Route for each of them beside the one that divides.
   const copies = rule.sessionPersistence === undefined ? 1 : 2
-  const action = Math.max(
-    own,
-    shares.reduce((sum, size) => sum + copies * size, 0),
-  )
-  return (matches.length === 0 ? [{}] : matches).reduce((sum, match) => sum + sizeOfMatch(match) + action, 0)
+  const action = Math.max(own, copies * shares)
+  if (matches.length === 0) return sizeOfMatch({}) + action
+  let size = 0
+  for (const match of matches) size += sizeOfMatch(match) + action
+  return size
 }
 
 function sizeOfMatch(match: Partial<HTTPRouteMatch> | GRPCRouteMatch): number {
-  const { path, queryParams = [] } = 'path' in match ? match : {}
+  const { path, queryParams = none } = 'path' in match ? match : {}
   const { service = '', method = '' } = typeof match.method === 'object' ? match.method : {}
-  return [...(match.headers ?? []), ...queryParams].reduce(
-    (sum, { name, value }) => sum + overhead + name.length + value.length,
-    overhead + (path?.value.length ?? service.length + method.length),
-  )
+  const own = overhead + (path?.value.length ?? service.length + method.length)
+  return own + sizeOfTexts(match.headers ?? none) + sizeOfTexts(queryParams)
+}
+
+/** Named texts: headers, query parameters. */
+function sizeOfTexts(texts: readonly { readonly name: string; readonly value: string }[]): number {
+  let size = 0
+  for (const { name, value } of texts) size += overhead + name.length + value.length
+  return size
 }
 
 function sizeOfFilters(filters: readonly HTTPRouteFilter[]): number {
-  return filters.reduce((sum, filter) => sum + overhead + sizeOfFilter(filter), 0)
+  let size = 0
+  for (const filter of filters) size += overhead + sizeOfFilter(filter)
+  return size
 }
 
 function sizeOfFilter(filter: HTTPRouteFilter): number {
@@ -57,9 +67,8 @@ function sizeOfFilter(filter: HTTPRouteFilter): number {
   if (filter.type !== 'RequestHeaderModifier' && filter.type !== 'ResponseHeaderModifier') return 0
   const modifier =
     filter.type === 'RequestHeaderModifier' ? filter.requestHeaderModifier : filter.responseHeaderModifier
-  const { set = [], add = [], remove = [] } = modifier
-  const written = [...set, ...add].reduce((sum, { name, value }) => sum + overhead + name.length + value.length, 0)
-  return remove.reduce((sum, name) => sum + name.length, written)
+  const { set = none, add = none, remove = none } = modifier
+  return remove.reduce((sum, name) => sum + name.length, sizeOfTexts(set) + sizeOfTexts(add))
 }
 
 /** Twice, because a match of a method has its preflights beside it. */

@@ -42,10 +42,15 @@ export function buildConditions(
   withPaths: boolean,
 ): readonly Condition[] {
   if (problems.length > 0) return judge(rules, problems, observedGeneration, withPaths)
-  const known = successes.get(rules) ?? new LruMap<number, readonly Condition[]>(sharedGenerations)
-  const conditions = known.get(observedGeneration) ?? judge(rules, problems, observedGeneration, withPaths)
-  known.set(observedGeneration, conditions)
-  successes.set(rules, known)
+  let shared = successes.get(rules)
+  if (shared === undefined) {
+    shared = new LruMap(sharedGenerations)
+    successes.set(rules, shared)
+  }
+  const known = shared.get(observedGeneration)
+  if (known !== undefined) return known
+  const conditions = judge(rules, problems, observedGeneration, withPaths)
+  shared.set(observedGeneration, conditions)
   return conditions
 }
 

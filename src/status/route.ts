@@ -1,4 +1,4 @@
-import { compactList } from '../base/compact-list.ts'
+import { none } from '../base/compact-list.ts'
 import type { ParentReference } from '../gatewayapi/objects/reference.ts'
 import type { Problem } from '../graph/problem.ts'
 import type { Refusal } from '../graph/programming.ts'
@@ -62,11 +62,11 @@ export function deriveRouteStatus(
   // With a single rule the path says nothing that the reader does not see.
   const withPaths = (route.source.spec.rules?.length ?? 0) > 1
   const refused = refusals.map(({ message }) => ({ on: 'Programmed', reason: 'Invalid', message }))
-  const statuses: RouteParentStatus[] = []
-  for (const parent of [...parents].sort((a, b) => a.index - b.index)) {
-    const problems = [...parent.problems, ...route.problems, ...refused, ...(problemsOf?.(parent) ?? [])]
+  const ordered = parents.length === 1 ? parents : parents.toSorted((a, b) => a.index - b.index)
+  const statuses = ordered.map((parent): RouteParentStatus => {
+    const problems = [...parent.problems, ...route.problems, ...refused, ...(problemsOf?.(parent) ?? none)]
     const conditions = buildConditions(rules, problems, generation, withPaths)
-    statuses.push({ parentRef: parent.ref, controllerName, conditions })
-  }
-  return { parents: compactList(statuses) }
+    return { parentRef: parent.ref, controllerName, conditions }
+  })
+  return { parents: statuses }
 }
