@@ -22,6 +22,5 @@ WORKDIR /app
 USER 65532:65532
 EXPOSE 18000 19001
 # Proxies and tenants choose keys of objects: none of them is a way to a prototype.
-# The second is what is left for new objects after a start (src/heap.ts), in MiB.
-ENTRYPOINT ["/usr/local/bin/node", "--disable-proto=delete", "--min-semi-space-size=4", "/app/dist/main.js"]
+ENTRYPOINT ["/usr/local/bin/node", "--disable-proto=delete", "/app/dist/main.js"]
 CMD ["serve"]

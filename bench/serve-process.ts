@@ -7,7 +7,7 @@ import { findFreePort } from '../src/testing/xds-envoy.ts'
 
 const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 /** As the image has them. */
-export const imageOptions = ['--disable-proto=delete', '--min-semi-space-size=4']
+export const imageOptions = ['--disable-proto=delete']
 /** As the chart sets it. */
 export const serveEnvironment = {
   NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=16',

@@ -46,8 +46,7 @@ image() {
   "$node_binary" "$project/scripts/image-files.ts" "$layers/app" >/dev/null
   python3 "$e2e/cluster/image.py" "$layers.tar" --name "gatewright.test/gatewright:$image_tag" \
     --layer "$cache/layers/base" --layer "$cache/layers/node" --layer "$layers" \
-    --entrypoint /usr/local/bin/node --entrypoint=--disable-proto=delete \
-    --entrypoint=--min-semi-space-size=4 --entrypoint /app/dist/main.js \
+    --entrypoint /usr/local/bin/node --entrypoint=--disable-proto=delete --entrypoint /app/dist/main.js \
     --user 65532 --workdir /app
   "$e2e/cluster/images.sh" "$layers.tar" >/dev/null
   rm -rf "$layers" "$layers.tar"

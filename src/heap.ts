@@ -28,8 +28,7 @@ export function configureHeap(): void {
  * of the heap was holes.
  *
  * New objects have more room while everything is read, because most of them stay, and are moved less often then. V8
- * gives it back at the next look that comes without haste, down to the size of the beginning (--min-semi-space-size),
- * and is not to take it again.
+ * gives it back at the next look that comes without haste, and is not to take it again.
  */
 export function settleHeap(): void {
   setFlagsFromString('--heap-growing-percent=10')

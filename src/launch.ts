@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --disable-proto=delete --min-semi-space-size=4
+#!/usr/bin/env -S node --disable-proto=delete
 import { loadBundle } from './bundle.ts'
 
 loadBundle(import.meta.dirname).run()
