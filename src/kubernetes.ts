@@ -191,7 +191,12 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   let derivedStatuses: Promise<void> | undefined
   const deriveStatuses = async () => {
     await served
-    await scheduler.awakenInTurns(listStatusCollections(statuses), createPauses())
+    try {
+      await scheduler.awakenInTurns(listStatusCollections(statuses), createPauses())
+    } catch (error) {
+      // The writer has the rest derived, all at once.
+      logger.error('Statuses could not be derived in turns', { error: String(error) })
+    }
   }
   const lead = (isLeader: boolean) => {
     if (!isSynced) return
