@@ -112,9 +112,7 @@ export function putRouteWithBackend(server: FakeApiServer, index: number): void 
 
 /** As a load balancer does: before, nobody knows where the Gateway can be reached. */
 export function assignAddress(server: FakeApiServer): boolean {
-  const service = server.get('Service', benchNamespace, 'web-gatewright')
-  if (service) server.put({ ...service, status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } } })
-  return service !== undefined
+  return server.assignAddress(benchNamespace, 'web-gatewright')
 }
 
 /** Routes whose status says that their Gateway serves them. */

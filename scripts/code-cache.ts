@@ -77,13 +77,6 @@ function putRoute(server: FakeApiServer, index: number, address: string): void {
   server.put({ apiVersion: gatewayVersion, kind: 'HTTPRoute', metadata, spec })
 }
 
-/** As a load balancer does: before, nobody knows where the Gateway can be reached. */
-function assignAddress(server: FakeApiServer): boolean {
-  const service = server.get('Service', namespace, serviceAccount)
-  if (service) server.put({ ...service, status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } } })
-  return service !== undefined
-}
-
 call('translate', '-f', join(root, 'examples/quickstart'))
 const server = await FakeApiServer.start()
 const issuer = new FakeTokenIssuer()
@@ -100,7 +93,7 @@ try {
   const addresses = ['--xds-address', address, '--admin-address=127.0.0.1:0']
   call('serve', '--log-level=error', ...place, ...addresses)
   const readStatus = () => JSON.stringify(server.get('HTTPRoute', namespace, 'web-0')?.['status'] ?? '')
-  await until('a Service for the Gateway', () => assignAddress(server))
+  await until('a Service for the Gateway', () => server.assignAddress(namespace, serviceAccount))
   await until('the status of the route', () => readStatus().includes('"Accepted"'))
   const authority = parseAuthority(server.get('Secret', namespace, 'gatewright-xds')?.['data'])
   if (typeof authority !== 'object') throw new Error('the code cache cannot be filled: there is no authority')

@@ -42,7 +42,6 @@ import {
 import { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import { WaitingRoom } from './providers/kubernetes/waiting-room.ts'
 import { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
-import { listStatusCollections } from './status/statuses.ts'
 import { PeerAcks } from './xds/peers/peer-acks.ts'
 import { listProxyStatuses } from './xds/proxy-status.ts'
 
@@ -120,13 +119,15 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
   })
+  const statusKinds = listStatusKinds(statuses)
+  const isLeader = () => options.withoutElection || election.isLeader()
   const writer = new StatusWriter({
     api,
     live,
-    kinds: listStatusKinds(statuses),
+    kinds: statusKinds,
     resourceOf: (kind) => provider.resourceOf(kind),
     controllerName: options.controllerNames[0] ?? '',
-    isLeader: () => options.withoutElection || election.isLeader(),
+    isLeader,
     logger,
     clock,
   })
@@ -186,24 +187,25 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   })
 
   const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
-  let isLeading = false
   let served = Promise.resolve()
   let derivedStatuses: Promise<void> | undefined
   const deriveStatuses = async () => {
     await served
     try {
-      await scheduler.awakenInTurns(listStatusCollections(statuses), createPauses())
+      await scheduler.awakenInTurns(
+        statusKinds.map(({ desired }) => desired),
+        createPauses(),
+      )
     } catch (error) {
       // The writer has the rest derived, all at once.
       logger.error('Statuses could not be derived in turns', { error: String(error) })
     }
   }
-  const lead = (isLeader: boolean) => {
+  const lead = (isOurs: boolean) => {
     if (!isSynced) return
-    isLeading = isLeader
-    if (isLeader) {
+    if (isOurs) {
       derivedStatuses ??= deriveStatuses()
-      void derivedStatuses.then(() => isLeading && !isStopped && writer.activate())
+      void derivedStatuses.then(() => isLeader() && !isStopped && writer.activate())
       provisioner.start()
       selectorServices.start()
     } else {

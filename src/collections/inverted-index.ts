@@ -1,10 +1,9 @@
+import { none } from '../base/compact-list.ts'
 import { Bucket, type Edit } from './bucket.ts'
 import type { Collection, Index } from './collection.ts'
 import { type Few, forEachOfFew, pack } from './few.ts'
 import { type CollectionNode, Node, type NodePlace, type Reference, type Retained } from './node.ts'
 import { nextStamp, type Watch, WatchTable } from './watch.ts'
-
-const nobody: readonly never[] = Object.freeze([])
 
 /** The values of a collection by what they mention; see `Index`. */
 export class IndexNode<I extends string, K extends string, V> extends Node implements Index<I, K, V> {
@@ -34,12 +33,12 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
   }
 
   lookup(key: I): readonly V[] {
-    return this.#filled(key)?.values ?? nobody
+    return this.#filled(key)?.values ?? none
   }
 
   /** As `lookup`, for somebody who looks once per change. */
   glance(key: I): readonly V[] {
-    return this.#filled(key)?.glance() ?? nobody
+    return this.#filled(key)?.glance() ?? none
   }
 
   count(key: I): number {
@@ -92,7 +91,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   /** Where the member stands, each bucket once; forgets what it was. */
   #standing(key: K): readonly Bucket<V>[] {
-    if (this.#before.size === 0 && this.#strays.size === 0) return nobody
+    if (this.#before.size === 0 && this.#strays.size === 0) return none
     const before = this.#before.get(key)
     this.#before.delete(key)
     if (this.#strays.has(key)) {
@@ -101,10 +100,10 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
       return buckets
     }
     try {
-      return before === undefined ? nobody : this.#bucketsOf(before, key)
+      return before === undefined ? none : this.#bucketsOf(before, key)
     } catch (error) {
       this.fail('An index cannot tell any more where a value stands', error, key)
-      return nobody
+      return none
     }
   }
 
@@ -123,7 +122,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
 
   /** The buckets where the value belongs, each once; undefined if that cannot be told, so that it stays where it is. */
   #place(key: K, value: V | undefined): readonly Bucket<V>[] | undefined {
-    let wanted: readonly I[] = nobody
+    let wanted: readonly I[] = none
     if (value !== undefined) {
       this.computations++
       try {
@@ -137,7 +136,7 @@ export class IndexNode<I extends string, K extends string, V> extends Node imple
     if (this.failing.size > 0) this.failing.delete(key)
     this.#stamp = nextStamp()
     const [only] = wanted
-    if (only === undefined) return nobody
+    if (only === undefined) return none
     if (wanted.length === 1) {
       const bucket = this.#buckets.obtain(only)
       bucket.stamp = this.#stamp

@@ -1,11 +1,10 @@
 import { assert } from '../base/assert.ts'
+import { none } from '../base/compact-list.ts'
 import type { Bucket } from './bucket.ts'
 import type { Collection, Index, Reads } from './collection.ts'
 import { countFew, forEachOfFew, type Packed, pack } from './few.ts'
 import { Node } from './node.ts'
 import { type Cell, nextStamp, type Watch } from './watch.ts'
-
-const nobody: readonly never[] = Object.freeze([])
 
 /** Of the last run, for the next one: an array for each would be what a first load allocates most. */
 let spare: Watch[] | undefined
@@ -43,7 +42,7 @@ export class Run implements Reads {
     // The watch of a key of an index is its bucket: it need not be looked for again. Who computes looks once per change.
     const bucket = this.#readable(index).values.obtain(key) as Bucket<V>
     this.#remember(bucket)
-    return bucket.size === 0 ? nobody : bucket.glance()
+    return bucket.size === 0 ? none : bucket.glance()
   }
 
   count<I extends string, K extends string, V>(index: Index<I, K, V>, key: I): number {

@@ -45,10 +45,6 @@ export interface StatusOptions {
   readonly isLazy?: boolean
 }
 
-export function listStatusCollections({ routes, ...others }: Statuses): readonly Collection<NamespacedName, object>[] {
-  return [...Object.values(others), ...Object.values(routes)]
-}
-
 export function createStatuses(
   scheduler: Scheduler,
   graph: Graph,

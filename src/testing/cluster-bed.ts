@@ -195,9 +195,7 @@ export class ClusterBed {
 
   /** As a load balancer does. */
   assignAddress(name = 'gw-gatewright', ip = '192.0.2.1'): void {
-    const service = this.server.get('Service', 'shop', name)
-    if (!service) throw new Error(`there is no Service ${name}`)
-    this.server.put({ ...service, status: { loadBalancer: { ingress: [{ ip }] } } })
+    if (!this.server.assignAddress('shop', name, ip)) throw new Error(`there is no Service ${name}`)
   }
 
   /** As the endpoint slice controller does when the pods of a Gateway are ready, or are not. */

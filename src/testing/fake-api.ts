@@ -78,6 +78,13 @@ export class FakeApi {
     return this.#tableOf(kind)?.objects.get(`${namespace}/${name}`)
   }
 
+  /** As a load balancer does. @returns false: there is no such Service */
+  assignAddress(namespace: string, name: string, ip = '192.0.2.1'): boolean {
+    const service = this.get('Service', namespace, name)
+    if (service) this.put({ ...service, status: { loadBalancer: { ingress: [{ ip }] } } })
+    return service !== undefined
+  }
+
   /** All objects of a kind. */
   list(kind: string): FakeObject[] {
     return [...(this.#tableOf(kind)?.objects.values() ?? [])]

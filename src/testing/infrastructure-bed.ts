@@ -170,9 +170,7 @@ export class InfrastructureBed {
 
   /** As a load balancer does; the provider reads it. */
   async assignAddress(service: string, ip: string): Promise<void> {
-    const live = this.get('Service', service)
-    if (!live) throw new Error(`there is no Service ${service}`)
-    this.api.put({ ...live, status: { loadBalancer: { ingress: [{ ip }] } } })
+    if (!this.api.assignAddress('shop', service, ip)) throw new Error(`there is no Service ${service}`)
     await this.readServices()
   }
 

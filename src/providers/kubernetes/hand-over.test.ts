@@ -24,6 +24,14 @@ const waits = (from = bed) =>
   from.logs.flatMap(({ message, fields }) =>
     message === 'What a Gateway had for another class stays for now' ? [fields?.['waitingFor']] : [],
   )
+/** What the earlier class has made goes when the pods of the other one are ready, its Service some time later. */
+async function expectHandOver(): Promise<void> {
+  expect(kindsOf('edge-gatewright')).toEqual(four)
+  await bed.setReadyPods('edge-other', 1)
+  expect(kindsOf('edge-gatewright')).toEqual(rest)
+  await bed.pass(earlierClassTime + 1000, 1000)
+  expect(kindsOf('edge-gatewright')).toEqual([])
+}
 const pending = () => bed.problems.get(testFleet.key)
 
 /** With a Service that has its address, and a pod that is ready. */
@@ -113,22 +121,14 @@ describe('another class of ours', () => {
     await changeClass('other')
     await bed.assignAddress('edge-other', '192.0.2.2')
     await bed.pass(earlierClassTime * 2, 5000)
-    expect(kindsOf('edge-gatewright')).toEqual(four)
-    await bed.setReadyPods('edge-other', 1)
-    expect(kindsOf('edge-gatewright')).toEqual(rest)
-    await bed.pass(earlierClassTime + 1000, 1000)
-    expect(kindsOf('edge-gatewright')).toEqual([])
+    await expectHandOver()
   })
 
   test('needs no load balancer', async () => {
     const parameters = { serviceType: 'ClusterIP' } as const
     await serve({ parameters })
     await changeClass('other', { parameters })
-    expect(kindsOf('edge-gatewright')).toEqual(four)
-    await bed.setReadyPods('edge-other', 1)
-    expect(kindsOf('edge-gatewright')).toEqual(rest)
-    await bed.pass(earlierClassTime + 1000, 1000)
-    expect(kindsOf('edge-gatewright')).toEqual([])
+    await expectHandOver()
   })
 
   test('takes over with as many pods as it is to have, also where an autoscaler has not raised them yet', async () => {
