@@ -3,14 +3,14 @@
  *
  *   main.js             the command; runs the bundle
  *   gatewright.cjs      the program with all packages that it always needs
- *   gatewright.cache    what V8 compiles of it for translating the quickstart
+ *   gatewright.cache    what V8 compiles of it for translating the quickstart, and for serving
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { build, type Plugin } from 'esbuild'
-import { bundleFile } from '../src/bundle.ts'
+import { bundleEnd, bundleFile, bundleStart } from '../src/bundle.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const dist = join(root, 'dist')
@@ -50,6 +50,8 @@ await build({
   outfile: join(dist, bundleFile),
   format: 'cjs',
   define: { 'import.meta.url': 'bundleUrl' },
+  banner: { js: bundleStart },
+  footer: { js: bundleEnd },
   // Few need the first, which is four times as large as everything else, and nobody the others: gRPC would load protos
   // with the second, Fastify would compile schemas, log, and inject requests with the rest. They stay where npm puts them.
   external: [

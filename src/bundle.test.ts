@@ -4,13 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bundleFile, codeCacheFile } from './bundle.ts'
+import { bundleEnd, bundleFile, bundleStart, codeCacheFile } from './bundle.ts'
 
 let folder: string
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'gatewright-bundle-'))
-  writeFileSync(join(folder, bundleFile), "console.log(require('node:path').basename(bundleUrl), Object.keys(exports))")
+  const program = "console.log(require('node:path').basename(bundleUrl), Object.keys(exports))"
+  writeFileSync(join(folder, bundleFile), `${bundleStart}${program}${bundleEnd}`)
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 

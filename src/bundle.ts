@@ -3,14 +3,17 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Script } from 'node:vm'
-import { configureHeap } from './heap.ts'
 
-/** In dist/: the whole program as one function body, and what V8 compiled of it when it was built. */
+/** In dist/: the whole program as one function, and what V8 compiled of it when it was built. */
 export const bundleFile = 'gatewright.cjs'
 export const codeCacheFile = 'gatewright.cache'
 
-/** Of the function that the bundle is the body of. `bundleUrl` stands for `import.meta.url`. */
-const parameters = ['require', 'module', 'exports', 'bundleUrl']
+/**
+ * Around the program, which makes it a function. In the file, because a text that is put together here would be one
+ * copy more. `bundleUrl` stands for `import.meta.url`.
+ */
+export const bundleStart = '(function (require, module, exports, bundleUrl) {'
+export const bundleEnd = '})'
 
 /** The program as V8 has it. */
 export interface Bundle {
@@ -22,17 +25,16 @@ export interface Bundle {
 /**
  * Reads the program. Reading 800 modules and compiling them is most of a start, so that the build puts them into one
  * file and keeps the code that V8 makes of it. Node's own compile cache is not used: it is for one user id only.
- * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then.
+ * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then: nothing
+ * may have changed these flags (`configureHeap` does so later).
  * @param folder dist/
  */
 export function loadBundle(folder: string): Bundle {
-  // Set here, not on the command line, because the code cache is good for the same flags only.
-  configureHeap()
   const filename = join(folder, bundleFile)
   const cache = join(folder, codeCacheFile)
   // What is not ASCII is escaped in it: a text of one byte for each character takes half of the memory.
-  const body = readFileSync(filename, 'latin1')
-  const script = new Script(`(function (${parameters.join(', ')}) {${body}\n})`, {
+  const text = readFileSync(filename, 'latin1')
+  const script = new Script(text, {
     filename,
     ...(existsSync(cache) && { cachedData: readFileSync(cache) }),
   })

@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { compareBy, compareStrings } from '../base/compare.ts'
+import { ipVersion } from '../base/ip-version.ts'
 import type { Endpoint, EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
 
 /** One address of a backend. */
@@ -10,7 +10,7 @@ export interface SocketEndpoint {
 
 /** Node accepts a zone ("fe80::1%eth0") as part of an address. */
 export function isPlainAddress(address: string): boolean {
-  return isIP(address) !== 0 && !address.includes('%')
+  return ipVersion(address) !== 0 && !address.includes('%')
 }
 
 /**

@@ -1,4 +1,5 @@
-import { BlockList, isIP } from 'node:net'
+import { BlockList } from 'node:net'
+import { ipVersion } from '../base/ip-version.ts'
 
 const local = new BlockList()
 // The proxy itself, its admin port among it; the machine it runs on, and what clouds tell machines about themselves.
@@ -14,7 +15,7 @@ local.addSubnet('fe80::', 10, 'ipv6')
  * address leads a proxy to itself, and with it everybody who may write routes.
  */
 export function isLocalHost(host: string): boolean {
-  const version = isIP(host)
+  const version = ipVersion(host)
   // It also finds IPv4 addresses that are written as IPv6 ones.
   if (version !== 0) return local.check(host, version === 4 ? 'ipv4' : 'ipv6')
   const name = host.toLowerCase().replace(/\.$/, '')

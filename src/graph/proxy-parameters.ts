@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { ipVersion } from '../base/ip-version.ts'
 
 /** In CIDR notation, e.g. 10.0.0.0 and 8. */
 export interface AddressRange {
@@ -284,7 +284,7 @@ function parseRanges(text: string): Parsed<readonly AddressRange[]> {
   const fix = 'use ranges such as 10.0.0.0/8 or fd00::/8, separated by commas'
   for (const word of text.split(/[\s,]+/).filter((w) => w !== '')) {
     const [, addressPrefix = '', length] = /^([0-9A-Fa-f.:]+)(?:\/([0-9]{1,3}))?$/.exec(word) ?? []
-    const family = isIP(addressPrefix)
+    const family = ipVersion(addressPrefix)
     const most = family === 4 ? 32 : 128
     const prefixLength = length === undefined ? most : Number(length)
     if (family === 0 || prefixLength > most) return { fix }

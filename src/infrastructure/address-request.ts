@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { ipVersion } from '../base/ip-version.ts'
 import type { GatewaySpecAddress } from '../gatewayapi/objects/gateway.ts'
 import type { AddressAssignment, GatewayAddress, MissingAddress } from '../graph/gateway-binding.ts'
 
@@ -118,11 +118,11 @@ export function isSameAddress(a: string, b: string): boolean {
 }
 
 function canonicalize(value: string): string {
-  return isIP(value) === 6 && !value.includes('%')
+  return ipVersion(value) === 6 && !value.includes('%')
     ? new URL(`http://[${value}]`).hostname.slice(1, -1)
     : value.toLowerCase()
 }
 
 export function buildAddress(value: string): GatewayAddress {
-  return { type: isIP(value) === 0 ? 'Hostname' : 'IPAddress', value }
+  return { type: ipVersion(value) === 0 ? 'Hostname' : 'IPAddress', value }
 }

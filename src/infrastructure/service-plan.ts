@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { ipVersion } from '../base/ip-version.ts'
 import type { Service } from '../gatewayapi/objects/service.ts'
 import type { GatewayAddress } from '../graph/gateway-binding.ts'
 import {
@@ -55,7 +55,7 @@ export function readLiveService({ metadata, spec, status }: Service): LiveServic
     className: metadata.labels[gatewayClassNameLabel],
     asksFor: typeof loadBalancerIP === 'string' && loadBalancerIP !== '' ? loadBalancerIP : undefined,
     external: [...new Set(external)].map(buildAddress),
-    internal: clusterIPs.filter((ip) => isIP(ip) !== 0).map(buildAddress),
+    internal: clusterIPs.filter((ip) => ipVersion(ip) !== 0).map(buildAddress),
   }
 }
 

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { ipVersion } from '../base/ip-version.ts'
 import { podLabels } from './labels.ts'
 import { type Manifest, type RenderContext, renderHead } from './manifest.ts'
 import { planPorts } from './port-plan.ts'
@@ -38,7 +38,7 @@ function renderService(context: RenderContext, plan: ServicePlan, isPrimary: boo
 
 /** A Service for one address has no second one, of the other family, that nobody has asked for. */
 function renderFamily({ address = '' }: ServicePlan): object {
-  const family = isIP(address)
+  const family = ipVersion(address)
   return { ipFamilyPolicy: 'SingleStack', ...(family !== 0 && { ipFamilies: [`IPv${family}`] }) }
 }
 

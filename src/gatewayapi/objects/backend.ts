@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { ipVersion } from '../../base/ip-version.ts'
 import { objectSchema } from './object-meta.ts'
 import { LocalObjectReference, SecretObjectReference } from './reference.ts'
 import { PreciseHostname } from './scalar.ts'
@@ -17,7 +17,7 @@ export const BackendEndpoint = withRules(
     hostname: PreciseHostname.optional(),
     ip: z
       .strictObject({
-        address: z.string().refine((text) => isIP(text) !== 0, {
+        address: z.string().refine((text) => ipVersion(text) !== 0, {
           error: (issue) => `${quote(issue.input)} is not an IP address: use fqdn for a name`,
         }),
         port: BackendPort,

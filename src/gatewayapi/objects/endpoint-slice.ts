@@ -1,5 +1,5 @@
-import { isIP } from 'node:net'
 import { z } from 'zod'
+import { ipVersion } from '../../base/ip-version.ts'
 import { objectSchema } from './object-meta.ts'
 import { enumSchema, integerSchema, listSchema, quote, withRules } from './schema.ts'
 import { TransportProtocol } from './service.ts'
@@ -59,7 +59,7 @@ export const EndpointSlice = withRules(
     if (version === undefined) return
     for (const [index, { addresses }] of endpoints.entries())
       for (const [position, address] of addresses.entries())
-        if (isIP(address) !== version)
+        if (ipVersion(address) !== version)
           complain(['endpoints', index, 'addresses', position], `${quote(address)} is not an ${addressType} address`)
   },
 )

@@ -1,6 +1,7 @@
 /** The words that many kinds share: names, hostnames, ports, header names. Limits are those of Gateway API 1.7.0. */
-import { isIP } from 'node:net'
+
 import type { z } from 'zod'
+import { ipVersion } from '../../base/ip-version.ts'
 import { parseDuration } from '../duration.ts'
 import { integerSchema, type StringMapRules, textSchema } from './schema.ts'
 
@@ -55,7 +56,7 @@ export const Hostname: z.ZodString = textSchema({
   fix: `${lowerCaseDots}; only the whole first label may be "*"`,
   max: 253,
   pattern: wildcardSubdomain,
-}).refine((text) => isIP(text) === 0, {
+}).refine((text) => ipVersion(text) === 0, {
   error: (issue) => `"${String(issue.input)}" is an IP address: use a DNS name, or leave it out to match every host`,
 })
 
