@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import v8, { setFlagsFromString } from 'node:v8'
+import { setFlagsFromString } from 'node:v8'
 import { codeCacheFile, loadBundle } from '../src/bundle.ts'
+import { configureHeap } from '../src/heap.ts'
 import { bundleOf, parseAuthority } from '../src/providers/kubernetes/xds-authority.ts'
 import { ClusterProxy } from '../src/testing/cluster-proxy.ts'
 import { FakeApiServer } from '../src/testing/fake-api-server.ts'
@@ -24,8 +25,6 @@ const namespace = 'shop'
 /** So many that the table of their hosts is divided in the second half: both forms of it need code. */
 const routes = 2_100
 
-// The cache is good for the flags that V8 has now: the program is not to change them.
-v8.setFlagsFromString = () => {}
 const { script, run } = loadBundle(dist)
 // Code that only a start needs would be gone when the cache is written.
 setFlagsFromString('--no-flush-bytecode')
@@ -109,6 +108,8 @@ try {
   await server.close()
   await rm(directory, { recursive: true })
 }
+// The cache is good for the flags that a start has.
+configureHeap()
 setFlagsFromString('--flush-bytecode')
 writeFileSync(join(dist, codeCacheFile), script.createCachedData())
 process.exit()

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Script } from 'node:vm'
+import { configureHeap } from './heap.ts'
 
 /** In dist/: the whole program as one function, and what V8 compiled of it when it was built. */
 export const bundleFile = 'gatewright.cjs'
@@ -25,11 +26,14 @@ export interface Bundle {
 /**
  * Reads the program. Reading 800 modules and compiling them is most of a start, so that the build puts them into one
  * file and keeps the code that V8 makes of it. Node's own compile cache is not used: it is for one user id only.
- * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then: nothing
- * may have changed these flags (`configureHeap` does so later).
+ * A code cache of another version of V8, or for other flags of it, is not taken, and the start is slower then.
  * @param folder dist/
  */
 export function loadBundle(folder: string): Bundle {
+  // Set here, not on the command line, because the code cache is good for the same flags only. Not later either,
+  // although Node.js has caches for its own modules which V8 does not take from here on (30 ms): with the first look at
+  // new objects V8 sets the timers by which it gives memory back, which took twice as long then.
+  configureHeap()
   const filename = join(folder, bundleFile)
   const cache = join(folder, codeCacheFile)
   // What is not ASCII is escaped in it: a text of one byte for each character takes half of the memory.

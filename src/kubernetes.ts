@@ -16,7 +16,7 @@ import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
 import { firstBurst } from './first-burst.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
-import { configureHeap, settleHeap } from './heap.ts'
+import { settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { createPauses, createSink } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
@@ -274,8 +274,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
   })
   logger.info('Serving health and metrics', { address: await admin.listen() })
-  // From here on much is read; whatever a start loads is there.
-  configureHeap()
   provider.start()
   ownedWatch.start()
   pods.start()
