@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
@@ -178,4 +180,17 @@ describe('The end', () => {
     await stopping
     expect(bed.clock.pending).toBe(0)
   })
+
+  test.each(['adminAddress', 'xdsAddress'] as const)(
+    'comes at once when %s is in use, whatever was begun',
+    async (option) => {
+      const other = createServer().listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      const address = `127.0.0.1:${(other.address() as AddressInfo).port}`
+      await expect(bed.startReplica('gatewright-0', { [option]: address })).rejects.toThrow(/EADDRINUSE|in use/)
+      await vi.waitFor(() => expect(bed.server.connections).toBe(0))
+      expect(bed.clock.pending).toBe(0)
+      other.close()
+    },
+  )
 })

@@ -236,6 +236,11 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     onChange: (addresses) => peers.setPeers(addresses),
   })
 
+  // Before the rest is made: the API server is at work meanwhile.
+  provider.start()
+  ownedWatch.start()
+  pods.start()
+
   const admin = createAdminServer({
     address: options.adminAddress,
     hosts: [xdsService, xdsHost],
@@ -273,21 +278,43 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     proxies: () => listProxyStatuses(xds.streams, { monotonic: clock.now(), date: Date.now() }),
     logger,
   })
-  logger.info('Serving health and metrics', { address: await admin.listen() })
-  provider.start()
-  ownedWatch.start()
-  pods.start()
-  const listening = certificate.ready.then(async () => {
-    if (isStopped) return
-    await xds.listen(options.xdsAddress)
-    isListening = true
-  })
   let cancelRest = () => {}
+  const stop = async () => {
+    isStopped = true
+    cancelRest()
+    // An API server that does not answer holds us up no longer than this; the Lease runs out by itself then.
+    const cancelClose = clock.after(patience, () => api.close())
+    writer.close()
+    // Nothing is under way any more when the Lease is given back.
+    await Promise.all([provisioner.stop(), selectorServices.stop()])
+    await election.stop()
+    peers.close()
+    await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
+    certificate.close()
+    waitingRoom.close()
+    await xds.close()
+    await admin.close()
+    cancelClose()
+    api.close()
+  }
   // Without the authority nobody can connect, but statuses are written all the same.
   const { promise: waited, resolve: endWait } = Promise.withResolvers<void>()
   const cancelWait = clock.after(patience, endWait)
-  await Promise.race([listening, waited]).finally(cancelWait)
-  listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
+  try {
+    logger.info('Serving health and metrics', { address: await admin.listen() })
+    const listening = certificate.ready.then(async () => {
+      if (isStopped) return
+      await xds.listen(options.xdsAddress)
+      isListening = true
+    })
+    await Promise.race([listening, waited])
+    listening.catch((error: unknown) => logger.error('Proxies cannot connect', { error: String(error) }))
+  } catch (error) {
+    await stop()
+    throw error
+  } finally {
+    cancelWait()
+  }
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     if (isStopped) return
     isSynced = true
@@ -303,26 +330,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     cancelRest = clock.after(restsAfter, settleHeap)
   })
 
-  return {
-    async stop() {
-      isStopped = true
-      cancelRest()
-      // An API server that does not answer holds us up no longer than this; the Lease runs out by itself then.
-      const cancelClose = clock.after(patience, () => api.close())
-      writer.close()
-      // Nothing is under way any more when the Lease is given back.
-      await Promise.all([provisioner.stop(), selectorServices.stop()])
-      await election.stop()
-      peers.close()
-      await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
-      certificate.close()
-      waitingRoom.close()
-      await xds.close()
-      await admin.close()
-      cancelClose()
-      api.close()
-    },
-  }
+  return { stop }
 }
 
 /** Who and where this replica is, from its options, its environment, and the service account of its pod. */

@@ -97,6 +97,11 @@ export class Discovery {
     })
   }
 
+  /** What is served as far as is known: at first what every API server serves, which can be read without asking. */
+  get served(): ServedKinds {
+    return this.#served ?? this.#deriveServed()
+  }
+
   get bundle(): GatewayApiBundle | undefined {
     return this.#bundle
   }

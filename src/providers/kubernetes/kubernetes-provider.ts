@@ -105,6 +105,7 @@ export class KubernetesProvider {
           metadata: { name, resourceVersion: '0', labels: { [nameLabel]: name } },
         })
     this.#discovery.start()
+    for (const [kind, resource] of this.#discovery.served) this.#readers.get(kind)?.serve(resource)
   }
 
   /** Ends all watches. What was handed on stays. */
