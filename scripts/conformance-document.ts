@@ -33,7 +33,9 @@ export function formatConformance(reports: readonly NamedReport[], features: rea
 }
 
 function formatReport({ name, report }: NamedReport): string[] {
-  const { gatewayAPIVersion, gatewayAPIChannel, profiles, date } = report
+  const { gatewayAPIVersion, gatewayAPIChannel, date } = report
+  // The suite writes them in another order each time.
+  const profiles = [...report.profiles].sort((a, b) => compareStrings(a.name, b.name))
   const caveat = caveats[gatewayAPIVersion]
   const failed = profiles.flatMap((profile) =>
     [profile.core, profile.extended].flatMap((section) => section?.failedTests ?? []),
