@@ -10,7 +10,7 @@ const mainFile = fileURLToPath(new URL('../dist/main.js', import.meta.url))
 export const imageOptions = ['--disable-proto=delete']
 /** As the chart sets it. */
 export const serveEnvironment = {
-  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=16 --v8-pool-size=1',
+  NODE_OPTIONS: '--max-old-space-size-percentage=75 --max-semi-space-size=16',
   MALLOC_ARENA_MAX: '1',
   MALLOC_TRIM_THRESHOLD_: '131072',
   MALLOC_MMAP_THRESHOLD_: '16384',

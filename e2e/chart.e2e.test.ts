@@ -64,7 +64,7 @@ describe('The chart', () => {
     expect(spec.strategy.rollingUpdate.maxUnavailable).toBe(0)
     expect(pod.containers[0].env).toContainEqual({
       name: 'NODE_OPTIONS',
-      value: '--max-old-space-size-percentage=75 --max-semi-space-size=16 --v8-pool-size=1',
+      value: '--max-old-space-size-percentage=75 --max-semi-space-size=16',
     })
     expect(pod.containers[0].resources).toEqual({
       requests: { cpu: '50m', memory: '128Mi' },
