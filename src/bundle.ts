@@ -30,9 +30,9 @@ export interface Bundle {
  * @param folder dist/
  */
 export function loadBundle(folder: string): Bundle {
-  // Set here, not on the command line, because the code cache is good for the same flags only. Not later either,
-  // although Node.js has caches for its own modules which V8 does not take from here on (30 ms): with the first look at
-  // new objects V8 sets the timers by which it gives memory back, which took twice as long then.
+  // Set here, not on the command line, because the code cache is good for the same flags only. Not later either, although
+  // Node.js has caches for its own modules which V8 does not take from here on (30 ms): where "tls" is loaded first, V8
+  // gives back what a start has left behind after 10 s instead of 6.
   configureHeap()
   const filename = join(folder, bundleFile)
   const cache = join(folder, codeCacheFile)
