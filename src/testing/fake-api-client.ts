@@ -3,12 +3,14 @@ import {
   type ApiClient,
   ApiError,
   type ApiErrorCause,
+  type ApiListRequest,
   type ApiRequest,
   type ApiWatchRequest,
 } from '../providers/kubernetes/api-client.ts'
+import { ListSplitter } from '../providers/kubernetes/list-splitter.ts'
 import type { FakeApi } from './fake-api.ts'
 
-interface Exchange {
+interface Request {
   readonly method: string
   readonly path: string
   readonly query: Readonly<Record<string, string>>
@@ -17,7 +19,17 @@ interface Exchange {
   readonly body?: unknown
   readonly limit: number
   readonly signal?: AbortSignal | undefined
+}
+
+interface Receiver {
   readonly onStart: (status: number, headers: Readonly<Record<string, string>>) => void
+  readonly onText: (text: string) => void
+}
+
+interface Exchange extends Request {
+  /** The server has agreed. */
+  readonly onOpen?: () => void
+  /** A part of an answer that is no refusal. */
   readonly onText: (text: string) => void
 }
 
@@ -36,41 +48,41 @@ export class FakeApiClient implements ApiClient {
 
   async call(request: ApiRequest): Promise<unknown> {
     const { query = {}, timeout = 30_000, ...rest } = request
-    let [status, retryAfter, text] = [0, undefined as number | undefined, '']
+    let text = ''
     await this.#exchange({
       ...rest,
       query,
       limit: timeout,
-      onStart(code, headers) {
-        status = code
-        retryAfter = headers['retry-after'] === undefined ? undefined : Number(headers['retry-after']) * 1000
-      },
       onText: (part) => {
         text += part
       },
     })
-    if (status >= 400) throw refusal(status, text, retryAfter)
     return text === '' ? undefined : parse(text)
   }
 
-  async watch(request: ApiWatchRequest): Promise<void> {
-    const { path, accept, signal, inactivityLimit, onLine, onOpen } = request
-    let [status, retryAfter, text] = [0, undefined as number | undefined, '']
+  async list(request: ApiListRequest): Promise<unknown> {
+    const { inactivityLimit, onItem, ...rest } = request
+    const items = new ListSplitter(onItem, Number.POSITIVE_INFINITY)
     await this.#exchange({
+      ...rest,
       method: 'GET',
-      path,
-      query: { ...request.query, watch: 'true' },
-      ...(accept !== undefined && { accept }),
-      signal,
       limit: inactivityLimit,
-      onStart(code, headers) {
-        status = code
-        retryAfter = headers['retry-after'] === undefined ? undefined : Number(headers['retry-after']) * 1000
-        if (code < 400) onOpen?.()
-      },
+      onText: (part) => items.write(Buffer.from(part)),
+    })
+    return parse(items.end())
+  }
+
+  async watch(request: ApiWatchRequest): Promise<void> {
+    const { query, inactivityLimit, onLine, onOpen, ...rest } = request
+    let text = ''
+    await this.#exchange({
+      ...rest,
+      method: 'GET',
+      query: { ...query, watch: 'true' },
+      limit: inactivityLimit,
+      ...(onOpen && { onOpen }),
       onText: (part) => {
         text += part
-        if (status >= 400) return
         for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
           const line = text.slice(0, end)
           text = text.slice(end + 1)
@@ -78,12 +90,28 @@ export class FakeApiClient implements ApiClient {
         }
       },
     })
-    if (status >= 400) throw refusal(status, text, retryAfter)
     if (text !== '') throw new ApiError('malformed', 'the watch ended in the middle of a line')
   }
 
-  #exchange(exchange: Exchange): Promise<void> {
-    const { method, path, query, accept = '', contentType = 'application/json', body, limit, signal } = exchange
+  /** @throws ApiError also for an answer that refuses */
+  async #exchange({ onOpen, onText, ...request }: Exchange): Promise<void> {
+    let [status, retryAfter, refused] = [0, undefined as number | undefined, '']
+    await this.#connect(request, {
+      onStart(code, headers) {
+        status = code
+        retryAfter = headers['retry-after'] === undefined ? undefined : Number(headers['retry-after']) * 1000
+        if (code < 400) onOpen?.()
+      },
+      onText(part) {
+        if (status < 400) onText(part)
+        else refused += part
+      },
+    })
+    if (status >= 400) throw refusal(status, refused, retryAfter)
+  }
+
+  #connect(request: Request, { onStart, onText }: Receiver): Promise<void> {
+    const { method, path, query, accept = '', contentType = 'application/json', body, limit, signal } = request
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const isWatch = query['watch'] === 'true'
     let isDone = false
@@ -120,8 +148,8 @@ export class FakeApiClient implements ApiClient {
       this.#api.handle(
         { method, url, accept, contentType, authorization: '', body },
         {
-          start: (status, headers) => take(() => exchange.onStart(status, headers)),
-          write: (text) => take(() => exchange.onText(text)),
+          start: (status, headers) => take(() => onStart(status, headers)),
+          write: (text) => take(() => onText(text)),
           end: () => finish(),
           reset: () => finish(new ApiError('network', 'the connection broke')),
           onClose: (run) => void closers.push(run),

@@ -225,18 +225,20 @@ export class FakeApi {
     if (more) this.#snapshots.set(next, snapshot)
     const { kind, group } = table.resource
     const partial = isPartial(accept)
-    const body = {
+    const items = snapshot.items.slice(from, until).map((object) => {
+      const item = present(object)
+      if (table.resource.custom || partial) return item
+      // The items of built-in lists do not say what they are.
+      const { apiVersion: _apiVersion, kind: _kind, ...rest } = item
+      return rest
+    })
+    const type = {
       apiVersion: partial ? 'meta.k8s.io/v1' : group === '' ? target.version : `${group}/${target.version}`,
       kind: partial ? 'PartialObjectMetadataList' : `${kind}List`,
-      metadata: { resourceVersion: String(snapshot.version), ...(more && { continue: `${next}.${until}` }) },
-      items: snapshot.items.slice(from, until).map((object) => {
-        const item = present(object)
-        if (table.resource.custom || partial) return item
-        // The items of built-in lists do not say what they are.
-        const { apiVersion: _apiVersion, kind: _kind, ...rest } = item
-        return rest
-      }),
     }
+    const metadata = { resourceVersion: String(snapshot.version), ...(more && { continue: `${next}.${until}` }) }
+    // An API server writes the fields of a list of custom objects in alphabetical order.
+    const body = table.resource.custom && !partial ? { items, ...type, metadata } : { ...type, metadata, items }
     return { status: 200, body }
   }
 

@@ -58,6 +58,10 @@ export class MemoryApi implements ApiClient {
     return structuredClone(this.#answer(request))
   }
 
+  list(): Promise<unknown> {
+    throw new ApiError('network', 'no lists here')
+  }
+
   watch(): Promise<void> {
     throw new ApiError('network', 'no watches here')
   }

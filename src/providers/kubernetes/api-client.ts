@@ -15,6 +15,22 @@ export interface ApiRequest {
   readonly signal?: AbortSignal
 }
 
+/** One list: its items are told one by one, while the answer comes. */
+export interface ApiListRequest {
+  readonly path: string
+  readonly query: Readonly<Record<string, string>>
+  /** As in {@link ApiRequest}. */
+  readonly accept?: string
+  /** The list ends with a `timeout` ApiError when nothing at all has come for so many milliseconds. */
+  readonly inactivityLimit: number
+  readonly signal: AbortSignal
+  /**
+   * Called in order with the text of each item, which is good until it returns. A throw ends the list with that error.
+   * @returns whether it is JSON; a list of which that is not so is malformed
+   */
+  readonly onItem: (item: Buffer) => boolean
+}
+
 /** One watch: the answer of the API server is a stream of JSON texts, one a line. */
 export interface ApiWatchRequest {
   readonly path: string
@@ -46,6 +62,11 @@ export interface ApiClient {
    * @throws ApiError
    */
   call(request: ApiRequest): Promise<unknown>
+  /**
+   * @returns the parsed JSON of the list, with `items` as an empty array; what was told before an error stands
+   * @throws ApiError
+   */
+  list(request: ApiListRequest): Promise<unknown>
   /**
    * Resolves when the server ends the watch in good order (as it does every few minutes).
    * @throws ApiError

@@ -154,6 +154,63 @@ test('A client that is closed asks nobody any more', async () => {
   expect([server.requests.count(), server.connections]).toEqual([0, 0])
 })
 
+describe('A list', () => {
+  function list(onItem: (item: string) => unknown, { inactivityLimit = 5000, signal = AbortSignal.any([]) } = {}) {
+    const take = (item: Buffer) => onItem(item.toString()) !== false
+    return client.list({ path: services, query: { limit: '2' }, inactivityLimit, signal, onItem: take })
+  }
+
+  test('gives its items, and itself without them', async () => {
+    for (const name of ['a', 'b', 'c']) put(name)
+    const names: unknown[] = []
+    const answer = await list((item) => names.push(JSON.parse(item).metadata.name))
+    expect(names).toEqual(['a', 'b'])
+    const metadata = { resourceVersion: expect.any(String), continue: expect.any(String) }
+    expect(answer).toEqual({ apiVersion: 'v1', kind: 'ServiceList', metadata, items: [] })
+  })
+
+  test('of any length needs the room of an item', async () => {
+    for (let i = 0; i < 500; i++) put(`s${i}`, { text: 'x'.repeat(1000) })
+    let items = 0
+    const { signal } = new AbortController()
+    const onItem = () => ++items > 0
+    await client.list({ path: services, query: {}, inactivityLimit: 5000, signal, onItem })
+    expect(items).toBe(500)
+    put('long', { text: 'x'.repeat(3000) })
+    const long = client.list({ path: services, query: {}, inactivityLimit: 5000, signal, onItem })
+    expect((await failure(long)).code).toBe('malformed')
+  })
+
+  test.each([
+    ['reset', 'network'],
+    ['cut', 'malformed'],
+    ['silence', 'timeout'],
+  ] as const)('that meets a %s ends with %s', async (fault, code) => {
+    put('a')
+    server.faults.once({}, fault)
+    expect((await failure(list(() => {}, { inactivityLimit: 100 }))).code).toBe(code)
+  })
+
+  test('ends with whatever the reader of the items throws, and when an item is no JSON', async () => {
+    put('a')
+    const refuse = () => {
+      throw new Error('cannot take it')
+    }
+    await expect(list(refuse)).rejects.toThrow('cannot take it')
+    expect((await failure(list(() => false))).code).toBe('malformed')
+  })
+
+  test('is given up when its signal is raised, and refused with the refusal', async () => {
+    const controller = new AbortController()
+    server.faults.once({}, 'silence')
+    const ended = failure(list(() => {}, { signal: controller.signal }))
+    setTimeout(() => controller.abort(), 20)
+    expect((await ended).code).toBe('aborted')
+    server.faults.once({ verb: 'list' }, { status: 410, reason: 'Expired' })
+    expect(await failure(list(() => {}))).toMatchObject({ code: 'http', status: 410, reason: 'Expired' })
+  })
+})
+
 describe('A watch', () => {
   function watch(
     onLine: (line: Buffer) => void,

@@ -3,9 +3,17 @@ import { request as requestHttps, Agent as TlsAgent } from 'node:https'
 import { createSecureContext } from 'node:tls'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { ApiAccess, ApiAccessSource } from './api-access.ts'
-import { type ApiClient, ApiError, type ApiErrorCause, type ApiRequest, type ApiWatchRequest } from './api-client.ts'
+import {
+  type ApiClient,
+  ApiError,
+  type ApiErrorCause,
+  type ApiListRequest,
+  type ApiRequest,
+  type ApiWatchRequest,
+} from './api-client.ts'
 import { asList, asObject, type JsonObject } from './json.ts'
 import { LineSplitter } from './line-splitter.ts'
+import { ListSplitter } from './list-splitter.ts'
 
 export interface HttpApiClientOptions {
   readonly access: ApiAccessSource
@@ -13,7 +21,7 @@ export interface HttpApiClientOptions {
   readonly userAgent?: string
   /** Bytes of an answer; 64 MiB unless given. */
   readonly maxAnswer?: number
-  /** Bytes of a line of a watch; 8 MiB unless given. Objects in etcd have 1.5 MiB at most. */
+  /** Bytes of a line of a watch, or of an item of a list; 8 MiB unless given. Objects in etcd have 1.5 MiB at most. */
   readonly maxLine?: number
 }
 
@@ -29,10 +37,12 @@ const callTimeout = 30_000
 const keepAliveDelay = 10_000
 /** Less than the 90 s after which the API server closes connections that nobody uses. Milliseconds. */
 const idleLimit = 30_000
-/** Milliseconds of work with a watch between two pauses for other events: a fast server sends without an end. */
+/** Milliseconds of work with a list or a watch between two pauses for other events: a fast server sends without an end. */
 const turn = 5
 /** Of an answer that is an error: enough for any Status object. Bytes. */
 const maxErrorAnswer = 256 * 1024
+/** Of a line or an item. Bytes. */
+const defaultMaxLine = 8 * 1024 * 1024
 /** Of one refusal. */
 const maxCauses = 256
 
@@ -48,6 +58,17 @@ interface Outgoing {
 
 /** Ends an exchange, with an error or well. Only the first call counts. */
 type Finish = (error?: unknown) => void
+
+/** Who reads an answer while it comes. */
+interface StreamReader {
+  /** A throw ends the exchange with that error. */
+  readonly take: (chunk: Buffer) => void
+  /** The answer has come to its end; a throw says that it has not. */
+  readonly end: () => void
+  readonly finish: Finish
+  /** To be told that something has come, and when. */
+  readonly stirred: (now: number) => void
+}
 
 /**
  * The API over HTTP/1.1 with connections that are kept. Each call in flight has a connection of its own.
@@ -78,24 +99,35 @@ export class HttpApiClient implements ApiClient {
     return answer
   }
 
+  async list(request: ApiListRequest): Promise<unknown> {
+    const { path, query, accept, signal, inactivityLimit, onItem } = request
+    const tell = (item: Buffer) => signal.aborted || onItem(item)
+    const items = new ListSplitter(tell, this.#options.maxLine ?? defaultMaxLine)
+    let rest: unknown
+    await this.#exchange(askFor(path, query, accept, signal), inactivityLimit, (response, finish, stirred) => {
+      const take = (chunk: Buffer) => items.write(chunk)
+      const end = () => {
+        rest = parseJson(items.end())
+      }
+      this.#readStream(response, { take, end, finish, stirred })
+    })
+    return rest
+  }
+
   async watch(request: ApiWatchRequest): Promise<void> {
     const { path, query, accept, signal, inactivityLimit, onLine, onOpen } = request
-    const outgoing: Outgoing = {
-      method: 'GET',
-      path,
-      query: { ...query, watch: 'true' },
-      accept,
-      contentType: undefined,
-      body: undefined,
-      signal,
-    }
+    const outgoing = askFor(path, { ...query, watch: 'true' }, accept, signal)
     const tell = (line: Buffer) => {
       if (!signal.aborted) onLine(line)
     }
-    const lines = new LineSplitter(tell, this.#options.maxLine ?? 8 * 1024 * 1024)
+    const lines = new LineSplitter(tell, this.#options.maxLine ?? defaultMaxLine)
     await this.#exchange(outgoing, inactivityLimit, (response, finish, stirred) => {
       onOpen?.()
-      this.#readLines(response, lines, finish, stirred)
+      const take = (chunk: Buffer) => lines.write(chunk)
+      const end = () => {
+        if (lines.isOpen) throw new ApiError('malformed', 'the watch ended in the middle of a line')
+      }
+      this.#readStream(response, { take, end, finish, stirred })
     })
   }
 
@@ -210,20 +242,23 @@ export class HttpApiClient implements ApiClient {
     })
   }
 
-  /** Reads until the end, no faster than the lines are taken. */
-  #readLines(response: IncomingMessage, lines: LineSplitter, finish: Finish, stirred: (now: number) => void): void {
+  /** Reads until the end, no faster than what comes is taken. */
+  #readStream(response: IncomingMessage, { take, end, finish, stirred }: StreamReader): void {
     let turnEnd = this.#clock.now() + turn
     let isOver = false
+    const fail = (error: unknown) => {
+      isOver = true
+      finish(error)
+    }
     // Not an iterator: each part of a fast answer would cost it some promises.
     response.on('data', (chunk: Buffer) => {
       if (isOver) return
       const now = this.#clock.now()
       stirred(now)
       try {
-        lines.write(chunk)
+        take(chunk)
       } catch (error) {
-        isOver = true
-        finish(error)
+        fail(error)
         return
       }
       if (now < turnEnd) return
@@ -235,7 +270,13 @@ export class HttpApiClient implements ApiClient {
     })
     response.on('close', () => finish(new ApiError('network', 'the connection broke in the middle of an answer')))
     response.on('end', () => {
-      finish(lines.isOpen ? new ApiError('malformed', 'the watch ended in the middle of a line') : undefined)
+      if (isOver) return
+      try {
+        end()
+        finish()
+      } catch (error) {
+        fail(error)
+      }
     })
   }
 
@@ -287,6 +328,15 @@ function createAgent(server: string, { ca, cert, key, serverName, insecure }: Ap
     ...(serverName !== undefined && { servername: serverName }),
     ...(insecure === true && { rejectUnauthorized: false }),
   })
+}
+
+function askFor(
+  path: string,
+  query: Readonly<Record<string, string>>,
+  accept: string | undefined,
+  signal: AbortSignal,
+): Outgoing {
+  return { method: 'GET', path, query, accept, contentType: undefined, body: undefined, signal }
 }
 
 function parseJson(text: string): unknown {

@@ -60,8 +60,8 @@ const severity: readonly ReflectorState[] = ['forbidden', 'failing', 'absent', '
  * and a control plane that then took its word would serve nothing to proxies that have everything.
  */
 const graceOfRefusal = 10_000
-/** Objects of these kinds may be so large that 500 of them are more than an answer can hold. */
-const pageSizes: { readonly [K in KindName]?: number } = { ConfigMap: 50, Secret: 100, EndpointSlice: 100 }
+/** Of these there are as many as there are applications. */
+const plentiful: ReadonlySet<KindName> = new Set(['HTTPRoute', 'Service', 'EndpointSlice'])
 
 interface Part {
   readonly target: ReaderTarget
@@ -150,7 +150,6 @@ export class KindReader {
 
   #startPart(target: ReaderTarget, resource: ApiResource, known = new KnownVersions()): Part {
     const { kind, client, clock, logger, random } = this.#options
-    const pageSize = pageSizes[kind]
     const part: Part = {
       target,
       refusal: 'none',
@@ -167,7 +166,7 @@ export class KindReader {
         namespace: target.namespace,
         plan: planOf(kind),
         selector: { ...selectorOf(kind), ...target.selector },
-        ...(pageSize !== undefined && { pageSize }),
+        beginsWithList: plentiful.has(kind),
         sink: {
           put: (key, object, listed) => this.#cache.put(key, object, listed),
           delete: (key) => this.#cache.delete(key),

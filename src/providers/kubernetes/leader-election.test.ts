@@ -266,6 +266,10 @@ class Machine implements Clock, ApiClient {
     return () => cancel()
   }
 
+  list(): Promise<unknown> {
+    return this.#api.list()
+  }
+
   watch(): Promise<void> {
     throw new Error('no watches here')
   }

@@ -1,5 +1,5 @@
 import { ApiError } from './api-client.ts'
-import { TextTrimmer } from './event-text.ts'
+import { TextTrimmer, type TrimmedText } from './event-text.ts'
 import { FieldPlan, type Plan } from './field-plan.ts'
 import { asObject, isObject, type JsonObject } from './json.ts'
 
@@ -18,9 +18,8 @@ export interface RawMetadata {
   readonly [field: string]: unknown
 }
 
-/** One answer to a list. */
+/** One answer to a list, beside its items. */
 export interface RawPage {
-  readonly items: readonly unknown[]
   readonly version: string
   /** Where the next page begins; '' after the last one. */
   readonly next: string
@@ -33,7 +32,7 @@ export function readPage(answer: unknown): RawPage {
   // Go writes an empty list as null at times.
   if ((!Array.isArray(items) && items !== null) || typeof resourceVersion !== 'string')
     throw new ApiError('malformed', 'the answer is not a list')
-  return { items: items ?? [], version: resourceVersion, next: typeof next === 'string' ? next : '' }
+  return { version: resourceVersion, next: typeof next === 'string' ? next : '' }
 }
 
 /** The metadata of whatever it is; empty when there is none. */
@@ -66,9 +65,25 @@ export function parseEvent(line: Buffer, plan: Plan): { readonly type?: unknown;
       line.toString('latin1', 0, beginning.length) === beginning
     const trimmed = isObjectLine ? trimmer.trim(line, plan) : undefined
     const event = asObject(JSON.parse(trimmed?.json ?? line.toString('utf8')))
-    if (trimmed?.apart && isObject(event['object'])) Object.assign(event['object'], { status: trimmed.apart })
+    if (trimmed) addApart(event['object'], trimmed)
     return event
   } catch {
     throw new ApiError('malformed', 'a line of the watch is not JSON')
   }
+}
+
+/** Reads one item of a list, as {@link parseEvent} reads the object of a line. @returns undefined: it is not JSON */
+export function parseItem(item: Buffer, plan: Plan): unknown {
+  const trimmed = trimmer.trim(item, plan)
+  try {
+    const object: unknown = JSON.parse(trimmed?.json ?? item.toString('utf8'))
+    if (trimmed) addApart(object, trimmed)
+    return object
+  } catch {
+    return undefined
+  }
+}
+
+function addApart(object: unknown, { apart }: TrimmedText): void {
+  if (apart !== '' && isObject(object)) Object.assign(object, { status: apart })
 }

@@ -35,9 +35,15 @@ export interface ReflectorOptions {
   readonly selector?: Readonly<Record<string, string>>
   /** Of lists and watches, e.g. for metadata alone. */
   readonly accept?: { readonly list: string; readonly watch: string }
-  /** What of an object is read: of lines of a watch the rest may be left out. All but managed fields unless given. */
+  /** What of an object is read: of a text the rest may be left out. All but managed fields unless given. */
   readonly plan?: Plan
-  /** Objects in one answer; 500 unless given. */
+  /**
+   * Whether everything is loaded by a list also where a watch could begin with it (WatchList). That is one request more,
+   * but half the CPU of the API server (1.34) for each object: for kinds of which there may be thousands. No unless
+   * given.
+   */
+  readonly beginsWithList?: boolean
+  /** Objects in one answer; all of them unless given, and fewer when that fails. */
   readonly pageSize?: number
   /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */
   readonly known?: KnownVersions

@@ -24,11 +24,12 @@ const requestFaults: readonly Fault[] = [
 ]
 
 test.each([
-  ['WatchList', true],
-  ['lists', false],
+  ['WatchList', true, {}],
+  ['lists', true, { beginsWithList: true }],
+  ['lists in pages', false, { pageSize: 7 }],
 ] as const)(
   'Over real connections that break, with %s, the copy equals the server, and no connection is left',
-  async (_title, watchList) => {
+  async (_title, watchList, options) => {
     const server = await FakeApiServer.start({ timeScale, watchList })
     const clock = scaleClock(systemClock, timeScale)
     const random = createRandom(7)
@@ -43,7 +44,7 @@ test.each([
       logger: silentLogger,
       kind: 'Service',
       resource: { group: '', version: 'v1', plural: 'services' },
-      pageSize: 7,
+      ...options,
       sink: {
         put: (key, { metadata }) => void copy.set(key, metadata.resourceVersion),
         delete: (key) => void copy.delete(key),

@@ -9,6 +9,7 @@ import { pass, settle } from '../../testing/fake-api-time.ts'
 import { createRandom } from '../../testing/seeded-random.ts'
 import { FakeClock } from '../../testing/xds-clock.ts'
 import { Reflector } from './reflector.ts'
+import type { ReflectorOptions } from './reflector-options.ts'
 
 /** How many changes of objects. They come in storms of faults, each with a calm after it. */
 const events = Number(process.env['REFLECTOR_FUZZ_EVENTS'] ?? 2000)
@@ -30,6 +31,10 @@ const requestFaults: readonly Fault[] = [
   { status: 404 },
 ]
 
+interface Variant extends Pick<ReflectorOptions, 'beginsWithList' | 'pageSize'> {
+  readonly watchList?: boolean
+}
+
 interface Result {
   /** Key -> version, as the reflector's sink has it. */
   readonly copy: ReadonlyMap<string, string>
@@ -41,7 +46,7 @@ interface Result {
 }
 
 /** Random changes under random faults, and then a while without. */
-async function run(watchList: boolean, random: () => number): Promise<Result> {
+async function run({ watchList = true, ...options }: Variant, random: () => number): Promise<Result> {
   const clock = new FakeClock()
   const api = new FakeApi({ clock, watchList, bookmarkInterval: 5000 })
   const copy = new Map<string, string>()
@@ -61,7 +66,7 @@ async function run(watchList: boolean, random: () => number): Promise<Result> {
     logger: silentLogger,
     kind: 'Service',
     resource: { group: '', version: 'v1', plural: 'services' },
-    pageSize: 7,
+    ...options,
     random,
     sink: {
       put(key, { metadata }) {
@@ -124,13 +129,16 @@ async function run(watchList: boolean, random: () => number): Promise<Result> {
   return { copy, server, longestBlind, relists, faults }
 }
 
-test.each([
-  ['WatchList', true],
-  ['lists', false],
-] as const)(
+const variants: readonly (readonly [string, Variant])[] = [
+  ['WatchList', {}],
+  ['lists', { beginsWithList: true }],
+  ['lists in pages, because there is no WatchList', { watchList: false, pageSize: 7 }],
+]
+
+test.each(variants)(
   'After random changes and faults, with %s, the copy equals the server',
-  async (_title, watchList) => {
-    const result = await run(watchList, createRandom(seed))
+  async (_title, variant) => {
+    const result = await run(variant, createRandom(seed))
     expect(result.faults).toBeGreaterThan(events / 10)
     expect(new Map([...result.copy].sort())).toEqual(new Map([...result.server].sort()))
     expect(result.relists).toBeLessThan(result.faults)

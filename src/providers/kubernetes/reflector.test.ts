@@ -254,18 +254,55 @@ test('A list that is too large is asked for in smaller pages', async () => {
   const sizes: string[] = []
   const bed = await start({
     watchList: false,
-    before: (api) => api.faults.once({ verb: 'list' }, 'cut', 2),
+    before: (api) => api.faults.once({ verb: 'list' }, 'cut', 3),
     wrap: (client) => ({
-      call(request) {
-        sizes.push(request.query?.['limit'] ?? '')
-        return client.call(request)
+      call: (request) => client.call(request),
+      list(request) {
+        sizes.push(request.query['limit'] ?? 'all')
+        return client.list(request)
       },
       watch: (request) => client.watch(request),
     }),
   })
   await pass(bed.clock, 1000)
-  expect(sizes).toEqual(['500', '250', '125'])
+  expect(sizes).toEqual(['all', '500', '250', '125'])
   expect(bed.reflector.state).toBe('synced')
+})
+
+test('A kind of which there may be many is listed, also where there is WatchList, and then watched from there', async () => {
+  const bed = await start({ reflector: { beginsWithList: true }, before: (api) => put(api, 'a') })
+  const requests = bed.api.requests.list({ resource: 'services' }).map(({ verb }) => verb)
+  expect([requests, bed.told]).toEqual([
+    ['list', 'watch'],
+    ['+a1', '=synced'],
+  ])
+  put(bed.api, 'b')
+  bed.api.breakWatches('expire')
+  bed.api.delete('Service', 'shop', 'a')
+  await pass(bed.clock, 1000)
+  expect(bed.told).toEqual(['+a1', '=synced', '+b1', '-a'])
+  expect(bed.api.requests.count({ verb: 'list' })).toBe(2)
+  expect(bed.logged).toEqual([])
+})
+
+test('What came of a list that broke off stays, and the next list tells what has gone meanwhile', async () => {
+  const names = Array.from({ length: 20 }, (_, i) => `s${i}`)
+  const bed = await start({
+    reflector: { beginsWithList: true },
+    before(api) {
+      for (const name of names) put(api, name)
+      api.faults.once({ verb: 'list' }, 'cut')
+    },
+  })
+  const first = bed.told.length
+  expect(first).toBeGreaterThan(3)
+  expect(first).toBeLessThan(20)
+  expect(bed.reflector.isLoaded).toBe(false)
+  bed.api.delete('Service', 'shop', 's0')
+  await pass(bed.clock, 1000)
+  expect([...bed.objects.keys()]).toEqual(names.slice(1))
+  expect(bed.told.filter((line) => line.startsWith('+')).length).toBe(20)
+  expect(bed.told.slice(-2)).toEqual(['-s0', '=synced'])
 })
 
 test('A server without WatchList is asked for it once', async () => {
@@ -286,7 +323,11 @@ test('A server that does not know WatchList and sends no end of the initial stat
   }
   const bed = await start({
     before: (api) => put(api, 'a'),
-    wrap: (client) => ({ call: (r) => client.call(r), watch: (r) => client.watch(strip(r)) }),
+    wrap: (client) => ({
+      call: (r) => client.call(r),
+      list: (r) => client.list(r),
+      watch: (r) => client.watch(strip(r)),
+    }),
   })
   expect(bed.reflector.state).toBe('loading')
   await pass(bed.clock, 30_000)

@@ -1,11 +1,10 @@
-import { setImmediate as yieldToEvents } from 'node:timers/promises'
 import { type NamespacedName, namespacedName } from '../../gatewayapi/object-key.ts'
 import { ApiError, apiPath } from './api-client.ts'
 import { wait } from './backoff.ts'
 import type { Plan } from './field-plan.ts'
 import { asObject } from './json.ts'
 import { KnownVersions } from './known-versions.ts'
-import { metadataOf, parseEvent, planEvent, type RawObject, readPage, unmanaged } from './raw-object.ts'
+import { metadataOf, parseEvent, parseItem, planEvent, type RawObject, readPage, unmanaged } from './raw-object.ts'
 import {
   classifyFailure,
   type FailureKind,
@@ -30,17 +29,18 @@ const timing = {
   open: 8000,
   /** The same, when it has to collect all objects first. */
   openList: 20_000,
-  page: 20_000,
+  /** A list that is silent for longer. */
+  list: 20_000,
   /** A watch that ends sooner, with nothing to tell, counts as a failure. */
   shortWatch: 1000,
   /** A watch that was open for so long was a good one, also when it breaks. */
   longWatch: 5000,
   /** Reflectors that learn that the server is back spread over so much time. */
   nudge: 500,
-  /** Work between two pauses for other events. */
-  turn: 5,
 } as const
 
+/** Objects in an answer, when all of them were too many. */
+const firstPageSize = 500
 /** After so many attempts in a row that made no sense, everything is loaded anew. */
 const maxSenseless = 3
 /** So many lists in a row that are older than what we know are not believed; then it was a restored backup. */
@@ -65,8 +65,9 @@ export class Reflector {
   readonly #random: () => number
   readonly #versions: KnownVersions
   readonly #told = new Set<string>()
-  /** Of a line of the watch. */
   readonly #plan: Plan
+  /** Of a line of the watch. */
+  readonly #linePlan: Plan
   #stopped = false
   /** Waits for a server that could not be reached. */
   #isIdle = false
@@ -74,20 +75,23 @@ export class Reflector {
   /** undefined: nothing was ever loaded. */
   #position: WatchPosition | undefined
   #mustLoad = true
-  /** Whether the server can begin a watch with all objects (WatchList), as far as we know. */
-  #canWatchList = true
-  #pageSize: number
+  /** Whether a load is the beginning of a watch (WatchList) and not a list. */
+  #loadsByWatch: boolean
+  /** undefined: a list is asked for as a whole. */
+  #pageSize: number | undefined
   #senseless = 0
   #oldLists = 0
   #running: Promise<void> | undefined
 
   constructor(options: ReflectorOptions) {
-    const { clock, logger, kind, isOptional = false, sink, random = Math.random, pageSize = 500 } = options
+    const { clock, logger, kind, isOptional = false, sink, random = Math.random } = options
     this.#options = options
     this.#random = random
-    this.#plan = planEvent(options.plan ?? unmanaged)
+    this.#plan = options.plan ?? unmanaged
+    this.#linePlan = planEvent(this.#plan)
     this.#versions = options.known ?? new KnownVersions()
-    this.#pageSize = pageSize
+    this.#loadsByWatch = options.beginsWithList !== true
+    this.#pageSize = options.pageSize
     const onState = (state: ReflectorState) => sink.onState(state)
     this.#health = new ReflectorHealth({ clock, logger, kind, isOptional, random, onState })
   }
@@ -147,13 +151,13 @@ export class Reflector {
       this.#attempt = new AbortController()
       try {
         if (!wasLoading) await this.#watch(false)
-        else if (this.#canWatchList) await this.#watch(true)
+        else if (this.#loadsByWatch) await this.#watch(true)
         else await this.#list()
       } catch (error) {
         if (this.#stopped) return
         const failure = classifyFailure(error)
-        if (wasLoading && this.#canWatchList && failure === 'refused') {
-          this.#canWatchList = false
+        if (wasLoading && this.#loadsByWatch && failure === 'refused') {
+          this.#loadsByWatch = false
           continue
         }
         await this.#wait(this.#judge(error, failure, wasLoading), failure, error)
@@ -176,30 +180,29 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
-    const { client, clock, resource, namespace, selector, accept } = this.#options
+    const { client, resource, namespace, selector, accept } = this.#options
     const load = this.#beginLoad()
     let version = ''
     let token = ''
     do {
-      const answer = await client.call({
-        method: 'GET',
+      const answer = await client.list({
         path: apiPath(resource, namespace),
-        query: { ...selector, limit: String(this.#pageSize), ...(token && { continue: token }) },
+        query: {
+          ...selector,
+          ...(this.#pageSize !== undefined && { limit: String(this.#pageSize) }),
+          ...(token && { continue: token }),
+        },
         ...(accept && { accept: accept.list }),
-        timeout: timing.page,
+        inactivityLimit: timing.list,
         signal: this.#attempt.signal,
+        onItem: (item) => {
+          const object = parseItem(item, this.#plan)
+          if (object !== undefined) this.#put(object, load)
+          return object !== undefined
+        },
       })
       const page = readPage(answer)
       version ||= page.version
-      this.#checkAge(version)
-      let turnEnd = clock.now() + timing.turn
-      for (const item of page.items) {
-        this.#put(item, load, true)
-        if (clock.now() < turnEnd) continue
-        await yieldToEvents()
-        if (this.#stopped) return
-        turnEnd = clock.now() + timing.turn
-      }
       token = page.next
     } while (token !== '')
     this.#finishLoad(load, version)
@@ -258,7 +261,7 @@ export class Reflector {
     health.end()
     if (load) {
       // The server knows nothing of WatchList, or is too slow for it.
-      this.#canWatchList = false
+      this.#loadsByWatch = false
       return
     }
     this.#position?.confirm()
@@ -274,13 +277,13 @@ export class Reflector {
    */
   #take(line: Buffer, load: Load | undefined): string | undefined {
     const { counters } = this.#health
-    const { type, object } = parseEvent(line, this.#plan)
+    const { type, object } = parseEvent(line, this.#linePlan)
     this.#health.hear()
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
         counters.events++
-        this.#put(object, load, false)
+        this.#put(object, load)
         if (!load) this.#thrive()
         return undefined
       case 'DELETED':
@@ -335,14 +338,14 @@ export class Reflector {
   }
 
   /** Takes one object, however it came. Whatever is wrong with it stays with it. */
-  #put(object: unknown, load: Load | undefined, listed: boolean): void {
+  #put(object: unknown, load: Load | undefined): void {
     const id = this.#identify(object)
     if (!id) return
     const { key, version } = id
     load?.seen?.add(key)
     if (!load) this.#position?.advance(version)
-    // The age of a list was checked before; that of a WatchList shows at its end.
-    const believe = listed || (load !== undefined && this.#oldLists >= maxOldLists)
+    // How old a load is shows at its end.
+    const believe = load !== undefined && this.#oldLists >= maxOldLists
     if (this.#versions.put(key, version, believe)) {
       try {
         this.#options.sink.put(key, object as RawObject, load !== undefined)
@@ -401,8 +404,8 @@ export class Reflector {
       this.#senseless = 0
     }
     // Answers may be too large, or take too long.
-    if (wasLoading && !this.#canWatchList && (failure === 'senseless' || failure === 'too-slow'))
-      this.#pageSize = Math.max(1, Math.ceil(this.#pageSize / 2))
+    if (wasLoading && !this.#loadsByWatch && (failure === 'senseless' || failure === 'too-slow'))
+      this.#pageSize = this.#pageSize === undefined ? firstPageSize : Math.max(1, Math.ceil(this.#pageSize / 2))
     return this.#health.fail(error, failure, wasLoading)
   }
 }

@@ -46,6 +46,7 @@ class Replica {
   constructor(api: MemoryApi, clock: FakeClock, desired: StatusKind['desired'], random: () => number) {
     this.writer = new StatusWriter({
       api: {
+        list: () => Promise.reject(new ApiError('network', 'none')),
         watch: () => Promise.reject(new ApiError('network', 'none')),
         call: async (request) => {
           const luck = random()
