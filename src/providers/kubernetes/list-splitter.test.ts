@@ -94,6 +94,39 @@ describe('A list', () => {
     }
   })
 
+  test('is told item by item wherever it is cut', () => {
+    const items = Array.from({ length: 40 }, (_, i) => ({ kind: 'Service', metadata: { name: 'x'.repeat(i % 7) } }))
+    const bytes = Buffer.from(JSON.stringify({ items }))
+    for (let size = 1; size < 400; size++) {
+      let [longest, told] = [0, 0]
+      const splitter = new ListSplitter((item) => {
+        longest = Math.max(longest, item.length)
+        told++
+        return true
+      }, 1000)
+      for (let at = 0; at < bytes.length; at += size) splitter.write(bytes.subarray(at, at + size))
+      expect([size, told, longest]).toEqual([size, 39, JSON.stringify(items[6]).length])
+      splitter.end()
+    }
+  })
+
+  test('whose items hold many of what looks like the next item is read no slower for it', () => {
+    const inner = Array.from({ length: 20_000 }, () => ({ metadata: {} }))
+    const texts = [{ metadata: {}, inner }, { metadata: {} }].map((item) => JSON.stringify(item))
+    let attempts = 0
+    const told: string[] = []
+    const splitter = new ListSplitter((item) => {
+      attempts++
+      const isItem = texts.includes(item.toString())
+      if (isItem) told.push(item.toString())
+      return isItem
+    }, 1_000_000)
+    splitter.write(Buffer.from(`{"items":[${texts.join(',')}]}`))
+    splitter.end()
+    expect(told).toEqual(texts)
+    expect(attempts).toBeLessThan(200)
+  })
+
   test('of items that begin alike is the same whatever they hold and however it is cut', () => {
     const item = fc.record({ metadata: fc.object(), more: fc.jsonValue() })
     const list = fc.record({ items: fc.array(item, { minLength: 1 }) })

@@ -8,6 +8,8 @@ const braceBit = 0x20
 /** Of most lists, as they come from the network. Bytes. */
 const usualRoom = 32 * 1024
 const itemsField = Buffer.from('"items":[')
+/** Items that hold what looks like the next one; of more than so many no more are told before the end. */
+const maxRefused = 100
 /** The text up to the bracket of the items. A name that only ends so has a backslash before the quote. */
 const upToItems = /[{,]\s*"items"\s*:\s*\[$/
 const betweenItems = Buffer.from('},')
@@ -46,6 +48,8 @@ export class ListSplitter {
   /** Nothing is told before the end. */
   #isUnusual = false
   #hasItems = false
+  /** Texts of items that were no JSON. */
+  #refused = 0
 
   /** @param max bytes of an item */
   constructor(take: TakeItem, max: number) {
@@ -128,9 +132,14 @@ export class ListSplitter {
     for (let end = text.indexOf(separator, from); end >= 0; end = text.indexOf(separator, from)) {
       from = end + 1
       if (this.#take(text.subarray(begin, end + 1))) begin = end + betweenItems.length
+      else if (++this.#refused > maxRefused) {
+        // They all begin at the same place: to go on would cost more than a look at each byte.
+        this.#isUnusual = true
+        break
+      }
     }
-    // The next one may have begun.
-    this.#searched = Math.max(from, text.length - separator.length + 1) - begin
+    // The next separator may have begun.
+    this.#searched = Math.max(0, from - begin, text.length - separator.length + 1 - begin)
     if (begin === 0) return
     this.#hasItems = true
     this.#drop(begin)
