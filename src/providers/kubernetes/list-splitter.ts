@@ -8,8 +8,6 @@ const braceBit = 0x20
 /** Of most lists, as they come from the network. Bytes. */
 const usualRoom = 32 * 1024
 const itemsField = Buffer.from('"items":[')
-/** Items that hold what looks like the next one; of more than so many no more are told before the end. */
-const maxRefused = 100
 /** The text up to the bracket of the items. A name that only ends so has a backslash before the quote. */
 const upToItems = /[{,]\s*"items"\s*:\s*\[$/
 const betweenItems = Buffer.from('},')
@@ -17,6 +15,8 @@ const betweenItems = Buffer.from('},')
 const maxBefore = 64 * 1024
 /** An item that begins in a longer way tells nothing of the next ones. Bytes. */
 const maxOpening = 256
+/** After so many texts that were no JSON nothing more is told before the end. */
+const maxRefused = 100
 
 /**
  * Takes one item of a list.
@@ -62,8 +62,8 @@ export class ListSplitter {
     this.#append(chunk)
     if (!this.#isUnusual) {
       if (this.#before === '') this.#findItems()
-      if (this.#before !== '') this.#separator ??= this.#findSeparator()
-      if (this.#separator && !this.#isUnusual) this.#takeItems(this.#separator)
+      if (this.#before !== '' && this.#separator === undefined) this.#findSeparator()
+      if (this.#separator !== undefined) this.#takeItems(this.#separator)
     }
     if (this.#length > this.#max) throw new ApiError('malformed', `an item of more than ${this.#max} bytes`)
   }
@@ -114,15 +114,12 @@ export class ListSplitter {
     this.#drop(before.length)
   }
 
-  #findSeparator(): Buffer | undefined {
+  #findSeparator(): void {
     const text = this.#text.subarray(0, Math.min(this.#length, maxOpening))
     const opening = text.subarray(0, text.indexOf(openBrace, 1) + 1)
-    if (opening.length === 0) {
-      this.#isUnusual = text.length === maxOpening
-      return undefined
-    }
-    this.#isUnusual = opening[0] !== openBrace || opening.includes(closeBrace)
-    return Buffer.concat([betweenItems, opening])
+    if (opening.length === 0) this.#isUnusual = text.length === maxOpening
+    else if (opening[0] !== openBrace || opening.includes(closeBrace)) this.#isUnusual = true
+    else this.#separator = Buffer.concat([betweenItems, opening])
   }
 
   #takeItems(separator: Buffer): void {
