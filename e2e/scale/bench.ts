@@ -4,6 +4,7 @@
  * second and one change of endpoints every two, and how long replicas take that are made anew.
  */
 import process from 'node:process'
+import { quantile } from '../../bench/report.ts'
 import { type ApiProxy, openApiProxy } from '../testing/api-proxy.ts'
 import { controlPlanePods, readMetrics, untilControlPlaneReady } from '../testing/control-plane.ts'
 import { eventually, pause } from '../testing/eventually.ts'
@@ -154,8 +155,7 @@ async function restartOne(): Promise<number> {
 async function restartSome(): Promise<void> {
   const took: number[] = []
   while (took.length < restarts) took.push(await restartOne())
-  const median = took.toSorted((a, b) => a - b)[took.length >> 1]
-  console.log(`a new replica, median of ${restarts}: served ${median} ms after its first log line`)
+  console.log(`a new replica, median of ${restarts}: served ${quantile(took, 0.5)} ms after its first log line`)
 }
 
 await untilControlPlaneReady()

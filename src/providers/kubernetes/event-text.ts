@@ -1,9 +1,15 @@
 import { FieldPlan, ItemPlan, type Plan } from './field-plan.ts'
-
-const [quote, backslash, colon, comma] = [0x22, 0x5c, 0x3a, 0x2c]
-const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
-/** What tells a bracket from a brace. */
-const braceBit = 0x20
+import {
+  backslash,
+  braceBit,
+  closeBrace,
+  closeBracket,
+  colon,
+  comma,
+  openBrace,
+  openBracket,
+  quote,
+} from './json-bytes.ts'
 
 /** Of most lines. Those that are longer get room of their own. */
 const usualRoom = 16 * 1024

@@ -1,9 +1,5 @@
 import { ApiError } from './api-client.ts'
-
-const [quote, backslash, comma] = [0x22, 0x5c, 0x2c]
-const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d]
-/** What tells a bracket from a brace. */
-const braceBit = 0x20
+import { backslash, braceBit, closeBrace, closeBracket, comma, openBrace, openBracket, quote } from './json-bytes.ts'
 
 /** Of most lists, as they come from the network. Bytes. */
 const usualRoom = 32 * 1024
