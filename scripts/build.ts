@@ -10,7 +10,7 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { build, type Plugin } from 'esbuild'
-import { bundleEnd, bundleFile, bundleStart } from '../src/bundle.ts'
+import { bundleEnd, bundleFile, bundleStart, loadBundle } from '../src/bundle.ts'
 
 const root = new URL('..', import.meta.url).pathname
 const dist = join(root, 'dist')
@@ -76,3 +76,6 @@ execFileSync(process.execPath, ['--disable-proto=delete', join(root, 'scripts/co
   cwd: root,
   stdio: ['ignore', 'ignore', 'inherit'],
 })
+// A cache that is not taken would be noticed by nobody: starts are slow then, that is all.
+const { cachedDataRejected } = loadBundle(dist).script
+if (cachedDataRejected !== false) throw new Error('V8 does not take the code cache: was it made with other flags?')

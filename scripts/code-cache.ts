@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -26,6 +27,9 @@ const namespace = 'shop'
 const routes = 2_100
 
 const { script, run } = loadBundle(dist)
+// The program settles its heap by flags of which some cannot be taken back; a cache that was made with them is good for
+// no start. Its own `require` gives it this object.
+Object.assign(createRequire(import.meta.url)('node:v8'), { setFlagsFromString: () => {} })
 // Code that only a start needs would be gone when the cache is written.
 setFlagsFromString('--no-flush-bytecode')
 function call(...args: readonly string[]): void {

@@ -14,7 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 
 /** In a process of its own, whose flags nobody else has changed. @returns what it prints */
 function run(code: string): string {
-  const imports = `import { configureHeap, settleHeap } from '${new URL('heap.ts', import.meta.url).href}'
+  const imports = `import { configureHeap, settleHeap, withUsualFlags } from '${new URL('heap.ts', import.meta.url).href}'
     import { readFileSync, writeFileSync } from 'node:fs'; import { Script } from 'node:vm'
     const file = ${JSON.stringify(join(folder, 'cache'))}; const text = '(function () { return 1 })'`
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', `${imports}; ${code}`], {
@@ -24,12 +24,19 @@ function run(code: string): string {
   return stdout.trim()
 }
 
-test('A start takes the code cache of a run whose heap was settled, when that is configured again', () => {
-  const make = 'configureHeap(); const script = new Script(text); settleHeap();'
-  const read = `configureHeap()
-    console.log(new Script(text, { cachedData: readFileSync(file) }).cachedDataRejected)`
-  run(`${make} writeFileSync(file, script.createCachedData())`)
-  expect(run(read)).toBe('true')
-  run(`${make} configureHeap(); writeFileSync(file, script.createCachedData())`)
-  expect(run(read)).toBe('false')
+const make = 'const script = new Script(text)'
+const save = 'writeFileSync(file, script.createCachedData())'
+const isRejected = 'new Script(text, { cachedData: readFileSync(file) }).cachedDataRejected'
+
+test('A start takes the code cache of a start, not that of a heap that was settled', () => {
+  run(`configureHeap(); ${make}; withUsualFlags(() => {}); ${save}`)
+  expect(run(`configureHeap(); console.log(${isRejected})`)).toBe('false')
+  run(`configureHeap(); ${make}; settleHeap(); ${save}`)
+  expect(run(`configureHeap(); console.log(${isRejected})`)).toBe('true')
+})
+
+test('The usual flags are those of a process that sets none', () => {
+  run(`${make}; ${save}`)
+  expect(run(`configureHeap(); withUsualFlags(() => console.log(${isRejected}))`)).toBe('false')
+  expect(run(`configureHeap(); withUsualFlags(() => {}); console.log(${isRejected})`)).toBe('true')
 })
