@@ -28,6 +28,14 @@ export function withUsualFlags(work: () => void): void {
 }
 
 /**
+ * To be called before everything is read. Where memory has a limit, V8 may begin to save by itself, and would have looked
+ * twice, and be done with it, before the last was read: nothing was given back then.
+ */
+export function fillHeap(): void {
+  setFlagsFromString('--no-memory-saver-mode')
+}
+
+/**
  * To be called when everything was read that stays: little is made from then on, so that looking often costs little.
  * Each look then also moves together what is left, and gives back the pages between. By itself V8 does so only while it
  * takes the program for idle, which it may not for minutes after thousands of objects were made one by one: a quarter

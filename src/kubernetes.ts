@@ -16,7 +16,7 @@ import { createServingControlPlane } from './control-plane.ts'
 import { defaultTablePolicy } from './envoy/table-form.ts'
 import { firstBurst } from './first-burst.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
-import { settleHeap } from './heap.ts'
+import { fillHeap, settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { createPauses, createSink } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
@@ -70,6 +70,7 @@ const mountedToken = '/var/run/secrets/gatewright/token'
  */
 export async function startCluster(options: ClusterOptions): Promise<ClusterControlPlane> {
   const { logger, xdsService, tokenAudience, clock = systemClock, replicaToken = mountedToken } = options
+  fillHeap()
   const { namespace, podName, identity } = await findOwnPlace(options)
   const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
   const xdsHost = `${xdsService}.${namespace}.svc`
