@@ -11,7 +11,6 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { codeCacheFile, loadBundle } from '../src/bundle.ts'
-import { configureHeap } from '../src/heap.ts'
 import { bundleOf, parseAuthority } from '../src/providers/kubernetes/xds-authority.ts'
 import { ClusterProxy } from '../src/testing/cluster-proxy.ts'
 import { FakeApiServer } from '../src/testing/fake-api-server.ts'
@@ -113,7 +112,6 @@ try {
   await rm(directory, { recursive: true })
 }
 // The cache is good for the flags that a start has.
-configureHeap()
 setFlagsFromString('--flush-bytecode')
 writeFileSync(join(dist, codeCacheFile), script.createCachedData())
 process.exit()
