@@ -1,7 +1,8 @@
 /**
  * What the control plane costs in a cluster: `make bench-cluster` (ROUTES=5000, SECONDS=60 of changes).
  * N HTTPRoutes, each with a Service and an EndpointSlice of its own, one Gateway. Prints memory, CPU under one edit a
- * second and one change of endpoints every two, and how long replicas take that are made anew.
+ * second and one change of endpoints every two, and how long replicas take that start: until they know everything, and
+ * until a stock Envoy on this machine, which has nothing, has got everything from them.
  */
 import process from 'node:process'
 import { quantile } from '../../bench/report.ts'
@@ -9,11 +10,17 @@ import { type ApiProxy, openApiProxy } from '../testing/api-proxy.ts'
 import { controlPlanePods, readMetrics, untilControlPlaneReady } from '../testing/control-plane.ts'
 import { eventually, pause } from '../testing/eventually.ts'
 import { gatewayClass, programmedAddress, systemNamespace } from '../testing/gateway.ts'
-import { createNamespace, deleteNamespace, find, kubectl, readLogsOf } from '../testing/kubectl.ts'
+import { createNamespace, deleteNamespace, find, kubectl, type LiveObject, readLogsOf } from '../testing/kubectl.ts'
+import { FreshProxy } from './fresh-proxy.ts'
+import { untilDeaf } from './held-forwarder.ts'
 
 const count = Number(process.env['ROUTES'] ?? 5000)
 const changeSeconds = Number(process.env['SECONDS'] ?? 60)
 const restarts = 3
+/** The chart's own choice. */
+const xdsPort = 18_000
+/** In the image. */
+const nodeFile = '/usr/local/bin/node'
 const namespace = 'e2e-bench'
 const routes = `/apis/gateway.networking.k8s.io/v1/namespaces/${namespace}/httproutes`
 const services = `/api/v1/namespaces/${namespace}/services`
@@ -121,46 +128,94 @@ async function change(api: ApiProxy): Promise<void> {
   }
 }
 
-/**
- * One replica is made anew.
- * @returns milliseconds from the start of its process until it served; how much the machine does meanwhile is not the
- *   same each time
- */
-async function restartOne(api: ApiProxy): Promise<number> {
-  const old = (await controlPlanePods()).map(({ metadata }) => metadata.name)
-  const [victim = ''] = old
-  await api.call('DELETE', `/api/v1/namespaces/${systemNamespace}/pods/${victim}`)
-  const pod = await eventually('the new replica', 60_000, async () =>
+/** @returns the first replica that is ready and none of those */
+async function untilReady(api: ApiProxy, without: readonly string[] = []): Promise<LiveObject> {
+  return await eventually('a replica to be ready', 60_000, async () =>
     (await controlPlanePods(api)).find(
       ({ metadata, ...fields }) =>
-        !old.includes(metadata.name) && fields['status'].containerStatuses?.[0].ready === true,
+        !without.includes(metadata.name) && fields['status'].containerStatuses?.[0].ready === true,
     ),
   )
-  const lines = (await readLogsOf(pod.metadata.name, systemNamespace))
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-  const entries = lines.map((line) => JSON.parse(line) as { time: string; message: string })
-  const known = entries.find(({ message }) => message.includes('objects of the cluster are known'))
-  const [first] = entries
-  if (!known || !first) throw new Error(`${pod.metadata.name} does not say when it served:\n${lines.join('\n')}`)
-  await untilControlPlaneReady()
-  await pause(5_000)
-  const { rss, sentBytes, startedAt } = await readUsage(pod.metadata.name)
-  const took = Date.parse(known.time) - startedAt
-  const sinceFirst = Date.parse(known.time) - Date.parse(first.time)
-  console.log(
-    `a new replica: everything known and served ${took.toFixed(0)} ms after its process started, ${sinceFirst} ms after its first log line`,
-  )
-  console.log(`a new replica: RSS ${mebibytes(rss)}, ${sentBytes} bytes sent to proxies that connected to it`)
-  return took
 }
 
-async function restartSome(api: ApiProxy): Promise<void> {
-  const took: number[] = []
-  while (took.length < restarts) took.push(await restartOne(api))
-  console.log(
-    `a new replica, median of ${restarts}: served ${quantile(took, 0.5).toFixed(0)} ms after its process started`,
+/** @returns when everything was known to a replica, in milliseconds of Unix time */
+async function readKnown(pod: string): Promise<number> {
+  const lines = (await readLogsOf(pod, systemNamespace)).split('\n').filter((line) => line.startsWith('{'))
+  const entries = lines.map((line) => JSON.parse(line) as { time: string; message: string })
+  const known = entries.find(({ message }) => message.includes('objects of the cluster are known'))
+  if (!known) throw new Error(`${pod} does not say when it served:\n${lines.join('\n')}`)
+  return Date.parse(known.time)
+}
+
+interface Start {
+  /** Milliseconds from the start of the process. */
+  readonly known: number
+}
+
+/** A replica is made anew, while the proxies have everything. */
+async function replaceOne(api: ApiProxy): Promise<Start> {
+  const old = (await controlPlanePods(api)).map(({ metadata }) => metadata.name)
+  await api.call('DELETE', `/api/v1/namespaces/${systemNamespace}/pods/${old[0]}`)
+  const { name } = (await untilReady(api, old)).metadata
+  await untilControlPlaneReady()
+  await pause(5_000)
+  const { rss, sentBytes, startedAt } = await readUsage(name)
+  const known = (await readKnown(name)) - startedAt
+  console.log(`a new replica: everything known ${known.toFixed(0)} ms after its process started`)
+  console.log(`a new replica: RSS ${mebibytes(rss)}, ${sentBytes} bytes sent to proxies that connected to it`)
+  return { known }
+}
+
+interface FreshStart extends Start {
+  /** Milliseconds until a proxy that had nothing was answered in full: had got all clusters. */
+  readonly answered: number
+  /** Milliseconds until that proxy, a stock Envoy, had everything. */
+  readonly full: number
+}
+
+/** The process of a replica starts anew, and a proxy that has nothing waits for it. */
+async function restartForFreshProxy(api: ApiProxy, number: number): Promise<FreshStart> {
+  // A pod of its own: a container that ends for the second time within minutes is not started again at once.
+  await replaceOne(api)
+  const [pod] = (await controlPlanePods(api)).toSorted((a, b) =>
+    b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp),
   )
+  if (!pod) throw new Error('there is no control plane')
+  const { name } = pod.metadata
+  const target = { host: pod['status'].podIP as string, port: xdsPort }
+  const proxy = await FreshProxy.start(api, 'bench', namespace, `fresh-${number}`)
+  try {
+    await pause(2_000)
+    await kubectl(['-n', systemNamespace, 'exec', name, '--', nodeFile, '-e', 'process.kill(1)'])
+    await untilDeaf(target, 30_000)
+    proxy.ask(target)
+    const readyAt = await proxy.ready()
+    const answeredAt = proxy.answeredAt(count)
+    await untilControlPlaneReady()
+    const { startedAt, sentBytes } = await readUsage(name)
+    const start = {
+      known: (await readKnown(name)) - startedAt,
+      answered: answeredAt - startedAt,
+      full: readyAt - startedAt,
+    }
+    console.log(
+      `a proxy that has nothing: answered in full ${start.answered.toFixed(0)} ms after the process started, everything after ${start.full.toFixed(0)} ms (known after ${start.known.toFixed(0)} ms, ${(sentBytes / 1024).toFixed(0)} KiB sent)`,
+    )
+    return start
+  } finally {
+    await proxy.stop()
+  }
+}
+
+async function repeat<T>(work: (number: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = []
+  while (results.length < restarts) results.push(await work(results.length))
+  return results
+}
+
+function reportMedian(what: string, values: readonly number[]): void {
+  const median = quantile([...values], 0.5).toFixed(0)
+  console.log(`median of ${values.length}: ${what} ${median} ms after the process started`)
 }
 
 await untilControlPlaneReady()
@@ -174,7 +229,7 @@ kind: Gateway
 metadata: {name: bench}
 spec:
   gatewayClassName: ${gatewayClass}
-  listeners: [{name: http, protocol: HTTP, port: 80}]
+  listeners: [{name: http, protocol: HTTP, port: 28080}]
 `,
   })
   await programmedAddress('bench', namespace)
@@ -194,7 +249,20 @@ spec:
       `1 edit/s, 1 endpoint change/2 s: ${pod} ${cores.toFixed(3)} cores, RSS ${mebibytes(rss)}, ${(bytes / seconds / 1024).toFixed(1)} KiB/s to proxies`,
     )
   }
-  await restartSome(api)
+  const replaced = await repeat(() => replaceOne(api))
+  const fresh = await repeat((number) => restartForFreshProxy(api, number))
+  reportMedian(
+    'everything known to a new replica',
+    replaced.map(({ known }) => known),
+  )
+  reportMedian(
+    'a proxy that has nothing answered in full',
+    fresh.map(({ answered }) => answered),
+  )
+  reportMedian(
+    'that proxy had everything',
+    fresh.map(({ full }) => full),
+  )
 } finally {
   api.close()
   await deleteNamespace(namespace, 600)

@@ -48,6 +48,12 @@ export interface PodEnvoyOptions {
   /** After the arguments of the Deployment; the last of two equal ones counts. */
   readonly args?: readonly string[]
   readonly maxHeapBytes?: number
+  /** How long it waits for a connection to the control plane, e.g. "60s"; as its bootstrap says unless given. */
+  readonly connectTimeout?: string
+}
+
+interface Bootstrap {
+  readonly static_resources: { readonly clusters: readonly [{ connect_timeout: string }] }
 }
 
 /** A stock Envoy with the command line and the files that it has in a pod. */
@@ -78,7 +84,9 @@ export class PodEnvoy {
         credential: join(this.#configuration.directory, 'xds-credential.json'),
       },
       ports,
-    })
+    }) as Bootstrap
+    if (options.connectTimeout !== undefined)
+      bootstrap.static_resources.clusters[0].connect_timeout = options.connectTimeout
     this.#files = {
       'bootstrap.json': JSON.stringify(bootstrap),
       'xds-trust.json': JSON.stringify(buildTrustDocument(options.trustBundle)),
