@@ -29,20 +29,6 @@ const withoutLanguages: Plugin = {
   },
 }
 
-/**
- * gRPC has zlib for compressed messages, of which Envoy sends none by default. With what Node makes of it at once, which
- * includes a reader of archives, it would be a hundredth of a start.
- */
-const lateZlib: Plugin = {
-  name: 'late-zlib',
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^zlib$/ }, ({ path }) => ({ path, namespace: 'late' }))
-    onLoad({ filter: /^zlib$/, namespace: 'late' }, () => ({
-      contents: "module.exports = new Proxy({}, { get: (_, name) => require('node:zlib')[name] })",
-    }))
-  },
-}
-
 const common = { platform: 'node', target: 'node24', bundle: true, logLevel: 'warning' } as const
 await build({
   ...common,
@@ -62,7 +48,7 @@ await build({
     'light-my-request',
     'pino',
   ],
-  plugins: [withoutLanguages, lateZlib],
+  plugins: [withoutLanguages],
   // A script has no way to import that is not experimental: what is loaded late is required, modules too.
   supported: { 'dynamic-import': false },
   // V8 keeps the text. Names stay, for stack traces; the map tells the rest.

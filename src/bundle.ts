@@ -32,6 +32,7 @@ const nodeModules = [
   'node:https',
   'node:perf_hooks',
   'node:timers/promises',
+  'node:zlib',
 ]
 
 /** The program as V8 has it. */

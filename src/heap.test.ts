@@ -40,3 +40,10 @@ test('The usual flags are those of a process that sets none', () => {
   expect(run(`configureHeap(); withUsualFlags(() => console.log(${isRejected}))`)).toBe('false')
   expect(run(`configureHeap(); withUsualFlags(() => {}); console.log(${isRejected})`)).toBe('true')
 })
+
+test('A heap that is settled gives back what was left behind, without anybody making more', () => {
+  const fill = 'let left = Array.from({ length: 500_000 }, (_, index) => ({ index, text: "text " + index })); left = []'
+  const measure = 'setTimeout(() => console.log(process.memoryUsage().heapUsed < 20e6), 1_500)'
+  expect(run(`configureHeap(); ${fill}; ${measure}`)).toBe('false')
+  expect(run(`configureHeap(); ${fill}; settleHeap(); ${measure}`)).toBe('true')
+})

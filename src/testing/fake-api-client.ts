@@ -148,8 +148,9 @@ export class FakeApiClient implements ApiClient {
       this.#api.handle(
         { method, url, accept, contentType, authorization: '', body },
         {
+          acceptsGzip: false,
           start: (status, headers) => take(() => onStart(status, headers)),
-          write: (text) => take(() => onText(text)),
+          write: (piece) => take(() => onText(piece.toString())),
           end: () => finish(),
           reset: () => finish(new ApiError('network', 'the connection broke')),
           onClose: (run) => void closers.push(run),

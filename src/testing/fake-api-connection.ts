@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import type { ApiErrorCause } from '../providers/kubernetes/api-client.ts'
 
 /** One request, whichever way it came. */
@@ -14,8 +15,10 @@ export interface FakeRequest {
 
 /** Where the answer to a request goes. */
 export interface FakeConnection {
+  /** Whether the client takes answers that are compressed. */
+  readonly acceptsGzip: boolean
   start(status: number, headers: Readonly<Record<string, string>>): void
-  write(text: string): void
+  write(piece: string | Buffer): void
   /** In good order. */
   end(): void
   /** As a broken network does. */
@@ -46,12 +49,18 @@ export function refuse(
   return { status, body, retryAfter }
 }
 
+/** Length from which the API server compresses answers. */
+const compressedFrom = 128 * 1024
+
 /** Sends an answer in one piece. */
 export function send(connection: FakeConnection, { status, body, retryAfter }: FakeAnswer): void {
+  const text = JSON.stringify(body)
+  const isCompressed = connection.acceptsGzip && text.length >= compressedFrom
   connection.start(status, {
     'content-type': 'application/json',
+    ...(isCompressed && { 'content-encoding': 'gzip' }),
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
   })
-  connection.write(JSON.stringify(body))
+  connection.write(isCompressed ? gzipSync(text, { level: 1 }) : text)
   connection.end()
 }

@@ -8,7 +8,7 @@ const services = '/api/v1/namespaces/shop/services'
 let server: FakeApiServer
 
 beforeEach(async () => {
-  server = await FakeApiServer.start({ timeScale: 0.01 })
+  server = await FakeApiServer.start({ timeScale: 0.01, protocol: 'http' })
 })
 afterEach(() => server.close())
 

@@ -1,13 +1,26 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+} from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { type Clock, systemClock } from '../base/clock.ts'
+import type { ApiAccess } from '../providers/kubernetes/api-access.ts'
+import { type IssuedCertificate, issueCertificate } from './certificates.ts'
 import { FakeApi, type FakeApiOptions } from './fake-api.ts'
 import type { FakeConnection } from './fake-api-connection.ts'
 
 export interface FakeApiServerOptions extends FakeApiOptions {
   /** How long a second of the server takes, in seconds: 0.01 lets time-outs pass a hundred times as fast. */
   readonly timeScale?: number
+  /** https: HTTP/2 over TLS, as API servers speak; http: HTTP/1.1 without, as `kubectl proxy` does. https unless given. */
+  readonly protocol?: 'http' | 'https'
 }
+
+/** In the certificate of the server. */
+const serverName = 'localhost'
 
 /**
  * An HTTP server that answers as the API server of Kubernetes does, and that errs when told so:
@@ -23,37 +36,58 @@ export interface FakeApiServerOptions extends FakeApiOptions {
  * ```
  */
 export class FakeApiServer extends FakeApi {
-  readonly #server: Server
+  readonly #server: Server | Http2SecureServer
+  readonly #certificate: IssuedCertificate | undefined
   readonly #sockets = new Set<Socket>()
 
-  private constructor(options: FakeApiOptions) {
+  private constructor(protocol: 'http' | 'https', options: FakeApiOptions) {
     super(options)
-    this.#server = createServer((request, response) => this.#serve(request, response))
-    this.#server.keepAliveTimeout = 90_000
+    if (protocol === 'https') {
+      this.#certificate = issueCertificate({ dnsNames: [serverName], isAuthority: true })
+      const { certificate: cert, privateKey: key } = this.#certificate
+      this.#server = createSecureServer({ cert, key, allowHTTP1: true }, (request, response) =>
+        this.#serve(request, response),
+      )
+    } else {
+      const server = createServer((request, response) => this.#serve(request, response))
+      server.keepAliveTimeout = 90_000
+      this.#server = server
+    }
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
     })
   }
 
-  static async start({ timeScale = 1, clock = systemClock, ...options }: FakeApiServerOptions = {}) {
-    const server = new FakeApiServer({ ...options, clock: scaleClock(clock, timeScale) })
+  static async start(options: FakeApiServerOptions = {}) {
+    const { timeScale = 1, clock = systemClock, protocol = 'https', ...more } = options
+    const server = new FakeApiServer(protocol, { ...more, clock: scaleClock(clock, timeScale) })
     await server.listen(0)
     return server
   }
 
   /** Where it listens; no slash at the end. */
   get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+    return `${this.#certificate ? 'https' : 'http'}://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  /** How to reach it. */
+  get access(): ApiAccess {
+    const tls = this.#certificate ? { ca: this.#certificate.certificate, serverName } : {}
+    return { server: this.url, headers: {}, tls }
   }
 
   /** Text of a kubeconfig file that leads to it. */
   get kubeconfig(): string {
+    const authority = this.#certificate && {
+      'certificate-authority-data': Buffer.from(this.#certificate.certificate).toString('base64'),
+      'tls-server-name': serverName,
+    }
     return JSON.stringify({
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': 'x',
-      clusters: [{ name: 'c', cluster: { server: this.url } }],
+      clusters: [{ name: 'c', cluster: { server: this.url, ...authority } }],
       users: [{ name: 'u', user: { token: 'of-the-control-plane' } }],
       contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
     })
@@ -76,7 +110,10 @@ export class FakeApiServer extends FakeApi {
     await closed
   }
 
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse | Http2ServerResponse,
+  ): Promise<void> {
     const chunks: Buffer[] = []
     try {
       for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -85,21 +122,28 @@ export class FakeApiServer extends FakeApi {
     }
     const text = Buffer.concat(chunks).toString()
     const { 'content-type': contentType = '', accept = '', authorization = '' } = request.headers
+    const acceptsGzip = request.headers['accept-encoding'] === 'gzip'
     const { method = 'GET', url = '/' } = request
     const body: unknown = text === '' ? undefined : JSON.parse(text)
-    this.handle({ method, url, accept, contentType, authorization, body }, connectionOf(response))
+    this.handle({ method, url, accept, contentType, authorization, body }, connectionOf(response, acceptsGzip))
   }
 }
 
-function connectionOf(response: ServerResponse): FakeConnection {
+function connectionOf(answer: ServerResponse | Http2ServerResponse, acceptsGzip: boolean): FakeConnection {
+  // Over HTTP/2 it has the same methods, of which the types know half.
+  const response = answer as ServerResponse
   return {
+    acceptsGzip,
     start(status, headers) {
       response.writeHead(status, headers)
       response.flushHeaders()
     },
-    write: (text) => void response.write(text),
+    write: (piece) => void response.write(piece),
     end: () => void response.end(),
-    reset: () => void response.socket?.resetAndDestroy(),
+    reset() {
+      if ('stream' in answer) answer.stream?.session?.destroy()
+      else response.socket?.resetAndDestroy()
+    },
     onClose: (run) => void response.on('close', run),
   }
 }

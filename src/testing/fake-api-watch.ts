@@ -47,7 +47,7 @@ export class FakeWatch {
   /** Tells what there is, and then what happens. */
   start(): void {
     const { table, connection, since, watchList, timeout, clock, bookmarkInterval, isSelected } = this.#options
-    connection.start(200, { 'content-type': 'application/json', 'transfer-encoding': 'chunked' })
+    connection.start(200, { 'content-type': 'application/json' })
     connection.onClose(() => this.#close())
     const from = Number(since)
     if (from > 0 && from < table.oldest) this.break('expire')

@@ -364,6 +364,7 @@ function presentAs(accept: string, { group, kind }: FakeResource, version: strin
 function cutShort(connection: FakeConnection): FakeConnection {
   let isCut = false
   return {
+    acceptsGzip: connection.acceptsGzip,
     start: (status, headers) => connection.start(status, headers),
     write: (text) => {
       if (isCut) return

@@ -1,6 +1,5 @@
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
-import { request as requestHttps, Agent as TlsAgent } from 'node:https'
-import { createSecureContext } from 'node:tls'
+import { pipeline } from 'node:stream'
+import { createGunzip } from 'node:zlib'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import type { ApiAccess, ApiAccessSource } from './api-access.ts'
 import {
@@ -11,9 +10,11 @@ import {
   type ApiRequest,
   type ApiWatchRequest,
 } from './api-client.ts'
+import { ApiConnections } from './api-connections.ts'
 import { asList, asObject, type JsonObject } from './json.ts'
 import { LineSplitter } from './line-splitter.ts'
 import { ListSplitter } from './list-splitter.ts'
+import type { Receiver, SentRequest, WireAnswer, WireRequest } from './wire-request.ts'
 
 export interface HttpApiClientOptions {
   readonly access: ApiAccessSource
@@ -25,24 +26,16 @@ export interface HttpApiClientOptions {
   readonly maxLine?: number
 }
 
-/** An import would load all that the module has, WebSockets too: 7 MB and 60 ms. */
-const http = process.getBuiltinModule('node:http')
-
 /** Milliseconds. */
 const callTimeout = 30_000
-/**
- * The kernel asks after a silent peer from then on, every second, and gives up after ten. Milliseconds.
- * It finds dead machines; a dead server behind a living proxy is found by the limits of the requests.
- */
-const keepAliveDelay = 10_000
-/** Less than the 90 s after which the API server closes connections that nobody uses. Milliseconds. */
-const idleLimit = 30_000
 /** Milliseconds of work with a list or a watch between two pauses for other events: a fast server sends without an end. */
 const turn = 5
 /** Of an answer that is an error: enough for any Status object. Bytes. */
 const maxErrorAnswer = 256 * 1024
 /** Of a line or an item. Bytes. */
 const defaultMaxLine = 8 * 1024 * 1024
+/** Of an answer that comes compressed. Bytes. */
+const unpackedChunk = 64 * 1024
 /** Of one refusal. */
 const maxCauses = 256
 
@@ -51,6 +44,7 @@ interface Outgoing {
   readonly path: string
   readonly query: Readonly<Record<string, string>> | undefined
   readonly accept: string | undefined
+  readonly encoding?: 'gzip'
   readonly contentType: string | undefined
   readonly body: unknown
   readonly signal: AbortSignal | undefined
@@ -71,28 +65,27 @@ interface StreamReader {
 }
 
 /**
- * The API over HTTP/1.1 with connections that are kept. Each call in flight has a connection of its own.
- * The caller calls `close` at the end.
+ * The API over HTTP, with connections that are kept. The caller calls `close` at the end.
  */
 export class HttpApiClient implements ApiClient {
   readonly #options: HttpApiClientOptions
   readonly #clock: Clock
-  readonly #connections: ConnectionPool
+  readonly #connections: ApiConnections
   readonly #open = new Set<Finish>()
   #isClosed = false
 
   constructor(options: HttpApiClientOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
-    this.#connections = new ConnectionPool()
+    this.#connections = new ApiConnections(this.#clock)
   }
 
   async call(request: ApiRequest): Promise<unknown> {
     const { method, path, query, accept, contentType, body, signal, timeout = callTimeout } = request
     let answer: unknown
     const outgoing = { method, path, query, accept, contentType, body, signal }
-    await this.#exchange(outgoing, timeout, (response, finish) => {
-      this.#readAnswer(response, this.#options.maxAnswer ?? 64 * 1024 * 1024, finish, (text) => {
+    await this.#exchange(outgoing, timeout, (answered, finish) => {
+      this.#readAnswer(answered, this.#options.maxAnswer ?? 64 * 1024 * 1024, finish, (text) => {
         answer = text === '' ? undefined : parseJson(text)
       })
     })
@@ -104,12 +97,13 @@ export class HttpApiClient implements ApiClient {
     const tell = (item: Buffer) => signal.aborted || onItem(item)
     const items = new ListSplitter(tell, this.#options.maxLine ?? defaultMaxLine)
     let rest: unknown
-    await this.#exchange(askFor(path, query, accept, signal), inactivityLimit, (response, finish, stirred) => {
+    const outgoing: Outgoing = { ...askFor(path, query, accept, signal), encoding: 'gzip' }
+    await this.#exchange(outgoing, inactivityLimit, (answer, finish, stirred) => {
       const take = (chunk: Buffer) => items.write(chunk)
       const end = () => {
         rest = parseJson(items.end())
       }
-      this.#readStream(response, { take, end, finish, stirred })
+      this.#readStream(unpack(answer, finish), { take, end, finish, stirred })
     })
     return rest
   }
@@ -121,13 +115,13 @@ export class HttpApiClient implements ApiClient {
       if (!signal.aborted) onLine(line)
     }
     const lines = new LineSplitter(tell, this.#options.maxLine ?? defaultMaxLine)
-    await this.#exchange(outgoing, inactivityLimit, (response, finish, stirred) => {
+    await this.#exchange(outgoing, inactivityLimit, (answer, finish, stirred) => {
       onOpen?.()
       const take = (chunk: Buffer) => lines.write(chunk)
       const end = () => {
         if (lines.isOpen) throw new ApiError('malformed', 'the watch ended in the middle of a line')
       }
-      this.#readStream(response, { take, end, finish, stirred })
+      this.#readStream(answer, { take, end, finish, stirred })
     })
   }
 
@@ -146,13 +140,13 @@ export class HttpApiClient implements ApiClient {
   async #exchange(
     outgoing: Outgoing,
     limit: number,
-    receive: (response: IncomingMessage, finish: Finish, stirred: (now: number) => void) => void,
+    receive: (answer: WireAnswer, finish: Finish, stirred: (now: number) => void) => void,
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     // It may fail while the credential is still being read, when nobody waits for it yet: that ended the process.
     promise.catch(() => {})
     const { signal } = outgoing
-    let request: ClientRequest | undefined
+    let sent: SentRequest | undefined
     let isDone = false
     const finish: Finish = (error) => {
       if (isDone) return
@@ -162,7 +156,7 @@ export class HttpApiClient implements ApiClient {
       this.#open.delete(finish)
       if (error === undefined) resolve()
       else {
-        request?.destroy()
+        sent?.cancel()
         reject(error)
       }
     }
@@ -172,8 +166,12 @@ export class HttpApiClient implements ApiClient {
     const arm = (wait: number): (() => void) =>
       this.#clock.after(wait, () => {
         const rest = stirredAt + limit - this.#clock.now()
-        if (rest > 0) cancelTimer = arm(rest)
-        else finish(new ApiError(code, `no answer within ${limit} ms`))
+        if (rest > 0) {
+          cancelTimer = arm(rest)
+          return
+        }
+        sent?.doubt()
+        finish(new ApiError(code, `no answer within ${limit} ms`))
       })
     let cancelTimer = arm(limit)
     const onAbort = () => finish(new ApiError('aborted', 'given up by the caller'))
@@ -182,58 +180,62 @@ export class HttpApiClient implements ApiClient {
     if (signal?.aborted) onAbort()
     if (this.#isClosed) finish(new ApiError('aborted', 'the client is closed'))
 
+    const receiver: Receiver = {
+      isWaiting: () => !isDone,
+      // After its end a request may still err.
+      failed: (error) => finish(new ApiError('network', describe(error))),
+      answered: (answer) => {
+        const stirred = (now: number) => {
+          stirredAt = now
+        }
+        if (answer.status < 400) receive(answer, finish, stirred)
+        else this.#readRefusal(answer, finish)
+      },
+    }
     try {
       const access = await this.#options.access.current()
-      if (!isDone) request = this.#send(outgoing, access)
+      if (!isDone) sent = await this.#connections.send(access, this.#write(outgoing, access), receiver)
+      // Perhaps since it was sent, but before we were told.
+      if (isDone) sent?.cancel()
     } catch (error) {
       finish(error instanceof ApiError ? error : new ApiError('network', describe(error)))
     }
-    // After its end a request may still err.
-    request?.on('error', (error) => finish(new ApiError('network', describe(error))))
-    request?.on('response', (response: IncomingMessage) => {
-      response.on('error', (error) => finish(new ApiError('network', describe(error))))
-      const stirred = (now: number) => {
-        stirredAt = now
-      }
-      if ((response.statusCode ?? 0) < 400) receive(response, finish, stirred)
-      else this.#readRefusal(response, finish)
-    })
     return promise.catch((error: unknown) => {
       if (error instanceof ApiError) throw nameRequest(error, outgoing)
       throw error
     })
   }
 
-  #send(outgoing: Outgoing, access: ApiAccess): ClientRequest {
-    const { method, path, query, accept, contentType, body } = outgoing
+  #write(outgoing: Outgoing, access: ApiAccess): WireRequest {
+    const { method, path, query, accept, encoding, contentType, body } = outgoing
     const search = new URLSearchParams(query).toString()
-    const url = new URL(`${access.server}${path}${search === '' ? '' : `?${search}`}`)
     const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body))
-    const headers = {
-      accept: accept ?? 'application/json',
-      'user-agent': this.#options.userAgent ?? 'gatewright',
-      ...(payload && { 'content-type': contentType ?? 'application/json', 'content-length': payload.length }),
-      ...access.headers,
+    return {
+      method,
+      url: new URL(`${access.server}${path}${search === '' ? '' : `?${search}`}`),
+      headers: {
+        accept: accept ?? 'application/json',
+        ...(encoding && { 'accept-encoding': encoding }),
+        'user-agent': this.#options.userAgent ?? 'gatewright',
+        ...(payload && { 'content-type': contentType ?? 'application/json', 'content-length': payload.length }),
+        ...access.headers,
+      },
+      payload,
     }
-    const agent = access.agent ?? this.#connections.agentFor(access)
-    const start = url.protocol === 'https:' ? requestHttps : http.request
-    const request = start(url, { method, headers, agent })
-    request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveDelay))
-    request.end(payload)
-    return request
   }
 
-  #readAnswer(response: IncomingMessage, max: number, finish: Finish, take: (text: string) => void): void {
+  #readAnswer({ body, isWhole }: WireAnswer, max: number, finish: Finish, take: (text: string) => void): void {
     const chunks: Buffer[] = []
     let size = 0
-    response.on('data', (chunk: Buffer) => {
+    body.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size > max) finish(new ApiError('malformed', `an answer of more than ${max} bytes`))
       else chunks.push(chunk)
     })
-    response.on('close', () => finish(new ApiError('network', 'the connection broke in the middle of an answer')))
-    response.on('end', () => {
+    body.on('close', () => finish(brokenAnswer()))
+    body.on('end', () => {
       try {
+        checkWhole(isWhole)
         take(Buffer.concat(chunks, size).toString('utf8'))
         finish()
       } catch (error) {
@@ -243,7 +245,7 @@ export class HttpApiClient implements ApiClient {
   }
 
   /** Reads until the end, no faster than what comes is taken. */
-  #readStream(response: IncomingMessage, { take, end, finish, stirred }: StreamReader): void {
+  #readStream({ body, isWhole }: WireAnswer, { take, end, finish, stirred }: StreamReader): void {
     let turnEnd = this.#clock.now() + turn
     let isOver = false
     const fail = (error: unknown) => {
@@ -251,7 +253,7 @@ export class HttpApiClient implements ApiClient {
       finish(error)
     }
     // Not an iterator: each part of a fast answer would cost it some promises.
-    response.on('data', (chunk: Buffer) => {
+    body.on('data', (chunk: Buffer) => {
       if (isOver) return
       const now = this.#clock.now()
       stirred(now)
@@ -262,16 +264,17 @@ export class HttpApiClient implements ApiClient {
         return
       }
       if (now < turnEnd) return
-      response.pause()
+      body.pause()
       setImmediate(() => {
         turnEnd = this.#clock.now() + turn
-        response.resume()
+        body.resume()
       })
     })
-    response.on('close', () => finish(new ApiError('network', 'the connection broke in the middle of an answer')))
-    response.on('end', () => {
+    body.on('close', () => finish(brokenAnswer()))
+    body.on('end', () => {
       if (isOver) return
       try {
+        checkWhole(isWhole)
         end()
         finish()
       } catch (error) {
@@ -280,54 +283,23 @@ export class HttpApiClient implements ApiClient {
     })
   }
 
-  #readRefusal(response: IncomingMessage, finish: Finish): void {
-    const status = response.statusCode ?? 0
+  #readRefusal(answer: WireAnswer, finish: Finish): void {
+    const { status, headers } = answer
     if (status === 401) this.#options.access.invalidate()
-    const retryAfter = parseRetryAfter(response.headers['retry-after'])
-    this.#readAnswer(response, maxErrorAnswer, finish, (text) => {
+    const retryAfter = parseRetryAfter(headers['retry-after'])
+    this.#readAnswer(answer, maxErrorAnswer, finish, (text) => {
       const { reason, message, causes } = parseStatus(text)
       throw new ApiError('http', message.slice(0, 1024), { status, reason, retryAfter, causes })
     })
   }
 }
 
-/** Connections are kept as long as nothing about the access changes but headers. */
-class ConnectionPool {
-  #agents: { readonly id: string; readonly agent: Agent }[] = []
-
-  agentFor({ server, tls }: ApiAccess): Agent {
-    const id = JSON.stringify([server, tls.ca, tls.cert, tls.key, tls.serverName, tls.insecure])
-    const known = this.#agents.find((entry) => entry.id === id)
-    if (known) return known.agent
-    const agent = createAgent(server, tls)
-    this.#agents.push({ id, agent })
-    // Calls under way may end on the connections of the last credential, not on those before.
-    while (this.#agents.length > 2) this.#agents.shift()?.agent.destroy()
-    return agent
-  }
-
-  close(): void {
-    for (const { agent } of this.#agents) agent.destroy()
-    this.#agents = []
-  }
+function brokenAnswer(): ApiError {
+  return new ApiError('network', 'the connection broke in the middle of an answer')
 }
 
-function createAgent(server: string, { ca, cert, key, serverName, insecure }: ApiAccess['tls']): Agent {
-  const options = { keepAlive: true, scheduling: 'lifo', timeout: idleLimit } as const
-  if (!server.startsWith('https:')) return new http.Agent(options)
-  // Made once: parsing certificates anew costs each connection a millisecond.
-  const secureContext = createSecureContext({
-    ...(ca !== undefined && { ca }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    minVersion: 'TLSv1.2',
-  })
-  return new TlsAgent({
-    ...options,
-    secureContext,
-    ...(serverName !== undefined && { servername: serverName }),
-    ...(insecure === true && { rejectUnauthorized: false }),
-  })
+function checkWhole(isWhole: () => boolean): void {
+  if (!isWhole()) throw brokenAnswer()
 }
 
 function askFor(
@@ -337,6 +309,20 @@ function askFor(
   signal: AbortSignal,
 ): Outgoing {
   return { method: 'GET', path, query, accept, contentType: undefined, body: undefined, signal }
+}
+
+/**
+ * An answer that may be compressed, as the API server does with long ones: it comes in a tenth of the pieces then, each of
+ * which costs us more than to unpack it.
+ */
+function unpack(answer: WireAnswer, finish: Finish): WireAnswer {
+  if (answer.headers['content-encoding'] !== 'gzip') return answer
+  const body = createGunzip({ chunkSize: unpackedChunk })
+  body.on('error', (error: NodeJS.ErrnoException) =>
+    finish(new ApiError(error.code?.startsWith('Z_') ? 'malformed' : 'network', describe(error))),
+  )
+  pipeline(answer.body, body, () => {})
+  return { ...answer, body }
 }
 
 function parseJson(text: string): unknown {

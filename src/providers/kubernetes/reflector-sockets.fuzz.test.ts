@@ -24,18 +24,21 @@ const requestFaults: readonly Fault[] = [
 ]
 
 test.each([
-  ['WatchList', true, {}],
-  ['lists', true, { beginsWithList: true }],
-  ['lists in pages', false, { pageSize: 7 }],
+  ['HTTP/1.1', 'WatchList', 'http', true, {}],
+  ['HTTP/1.1', 'lists', 'http', true, { beginsWithList: true }],
+  ['HTTP/1.1', 'lists in pages', 'http', false, { pageSize: 7 }],
+  ['HTTP/2', 'WatchList', 'https', true, {}],
+  ['HTTP/2', 'lists', 'https', true, { beginsWithList: true }],
+  ['HTTP/2', 'lists in pages', 'https', false, { pageSize: 7 }],
 ] as const)(
-  'Over real connections that break, with %s, the copy equals the server, and no connection is left',
-  async (_title, watchList, options) => {
-    const server = await FakeApiServer.start({ timeScale, watchList })
+  'Over real connections that break, %s with %s, the copy equals the server, and no connection is left',
+  async (_title, _way, protocol, watchList, options) => {
+    const server = await FakeApiServer.start({ timeScale, watchList, protocol })
     const clock = scaleClock(systemClock, timeScale)
     const random = createRandom(7)
     const client = new HttpApiClient({
       clock,
-      access: { current: async () => ({ server: server.url, headers: {}, tls: {} }), invalidate() {} },
+      access: { current: async () => server.access, invalidate() {} },
     })
     const copy = new Map<string, string>()
     const reflector = new Reflector({
