@@ -10,7 +10,7 @@ import { type ApiProxy, openApiProxy } from '../testing/api-proxy.ts'
 import { controlPlanePods, readMetrics, untilControlPlaneReady } from '../testing/control-plane.ts'
 import { eventually, pause } from '../testing/eventually.ts'
 import { gatewayClass, programmedAddress, systemNamespace } from '../testing/gateway.ts'
-import { createNamespace, deleteNamespace, find, kubectl, type LiveObject, readLogsOf } from '../testing/kubectl.ts'
+import { createNamespace, deleteNamespace, find, kubectl, readLogsOf } from '../testing/kubectl.ts'
 import { FreshProxy } from './fresh-proxy.ts'
 import { untilDeaf } from './held-forwarder.ts'
 
@@ -128,16 +128,6 @@ async function change(api: ApiProxy): Promise<void> {
   }
 }
 
-/** @returns the first replica that is ready and none of those */
-async function untilReady(api: ApiProxy, without: readonly string[] = []): Promise<LiveObject> {
-  return await eventually('a replica to be ready', 60_000, async () =>
-    (await controlPlanePods(api)).find(
-      ({ metadata, ...fields }) =>
-        !without.includes(metadata.name) && fields['status'].containerStatuses?.[0].ready === true,
-    ),
-  )
-}
-
 /** @returns when everything was known to a replica, in milliseconds of Unix time */
 async function readKnown(pod: string): Promise<number> {
   const lines = (await readLogsOf(pod, systemNamespace)).split('\n').filter((line) => line.startsWith('{'))
@@ -147,70 +137,63 @@ async function readKnown(pod: string): Promise<number> {
   return Date.parse(known.time)
 }
 
-interface Start {
-  /** Milliseconds from the start of the process. */
+interface NewReplica {
+  readonly pod: string
+  readonly address: string
+  /** Milliseconds from the start of its process until everything was known. */
   readonly known: number
 }
 
 /** A replica is made anew, while the proxies have everything. */
-async function replaceOne(api: ApiProxy): Promise<Start> {
+async function replaceOne(api: ApiProxy): Promise<NewReplica> {
   const old = (await controlPlanePods(api)).map(({ metadata }) => metadata.name)
   await api.call('DELETE', `/api/v1/namespaces/${systemNamespace}/pods/${old[0]}`)
-  const { name } = (await untilReady(api, old)).metadata
+  const { metadata, ...fields } = await eventually('the new replica', 60_000, async () =>
+    (await controlPlanePods(api)).find(
+      (pod) => !old.includes(pod.metadata.name) && pod['status'].containerStatuses?.[0].ready === true,
+    ),
+  )
   await untilControlPlaneReady()
   await pause(5_000)
-  const { rss, sentBytes, startedAt } = await readUsage(name)
-  const known = (await readKnown(name)) - startedAt
+  const { rss, sentBytes, startedAt } = await readUsage(metadata.name)
+  const known = (await readKnown(metadata.name)) - startedAt
   console.log(`a new replica: everything known ${known.toFixed(0)} ms after its process started`)
   console.log(`a new replica: RSS ${mebibytes(rss)}, ${sentBytes} bytes sent to proxies that connected to it`)
-  return { known }
+  return { pod: metadata.name, address: fields['status'].podIP, known }
 }
 
-interface FreshStart extends Start {
-  /** Milliseconds until a proxy that had nothing was answered in full: had got all clusters. */
+interface FreshStart {
+  /** Milliseconds from the start of a process until a proxy that had nothing was answered in full: had got all clusters. */
   readonly answered: number
   /** Milliseconds until that proxy, a stock Envoy, had everything. */
   readonly full: number
 }
 
-/** The process of a replica starts anew, and a proxy that has nothing waits for it. */
-async function restartForFreshProxy(api: ApiProxy, number: number): Promise<FreshStart> {
-  // A pod of its own: a container that ends for the second time within minutes is not started again at once.
-  await replaceOne(api)
-  const [pod] = (await controlPlanePods(api)).toSorted((a, b) =>
-    b.metadata.creationTimestamp.localeCompare(a.metadata.creationTimestamp),
-  )
-  if (!pod) throw new Error('there is no control plane')
-  const { name } = pod.metadata
-  const target = { host: pod['status'].podIP as string, port: xdsPort }
-  const proxy = await FreshProxy.start(api, 'bench', namespace, `fresh-${number}`)
+/**
+ * The process of a replica starts anew, and a proxy that has nothing waits for it.
+ * @param replica whose process has never ended: one that ends again within minutes is not started at once
+ */
+async function restartForFreshProxy(api: ApiProxy, { pod, address }: NewReplica): Promise<FreshStart> {
+  const target = { host: address, port: xdsPort }
+  const proxy = await FreshProxy.start(api, 'bench', namespace, `fresh-${pod}`)
   try {
     await pause(2_000)
-    await kubectl(['-n', systemNamespace, 'exec', name, '--', nodeFile, '-e', 'process.kill(1)'])
+    await kubectl(['-n', systemNamespace, 'exec', pod, '--', nodeFile, '-e', 'process.kill(1)'])
     await untilDeaf(target, 30_000)
     proxy.ask(target)
     const readyAt = await proxy.ready()
     const answeredAt = proxy.answeredAt(count)
     await untilControlPlaneReady()
-    const { startedAt, sentBytes } = await readUsage(name)
-    const start = {
-      known: (await readKnown(name)) - startedAt,
-      answered: answeredAt - startedAt,
-      full: readyAt - startedAt,
-    }
+    const { startedAt, sentBytes } = await readUsage(pod)
+    const [answered, full] = [answeredAt - startedAt, readyAt - startedAt]
+    const known = (await readKnown(pod)) - startedAt
     console.log(
-      `a proxy that has nothing: answered in full ${start.answered.toFixed(0)} ms after the process started, everything after ${start.full.toFixed(0)} ms (known after ${start.known.toFixed(0)} ms, ${(sentBytes / 1024).toFixed(0)} KiB sent)`,
+      `its process anew: everything known after ${known.toFixed(0)} ms, a proxy that has nothing answered in full after ${answered.toFixed(0)} ms, all that it needs there after ${full.toFixed(0)} ms (${(sentBytes / 1024).toFixed(0)} KiB)`,
     )
-    return start
+    return { answered, full }
   } finally {
     await proxy.stop()
   }
-}
-
-async function repeat<T>(work: (number: number) => Promise<T>): Promise<T[]> {
-  const results: T[] = []
-  while (results.length < restarts) results.push(await work(results.length))
-  return results
 }
 
 function reportMedian(what: string, values: readonly number[]): void {
@@ -249,8 +232,14 @@ spec:
       `1 edit/s, 1 endpoint change/2 s: ${pod} ${cores.toFixed(3)} cores, RSS ${mebibytes(rss)}, ${(bytes / seconds / 1024).toFixed(1)} KiB/s to proxies`,
     )
   }
-  const replaced = await repeat(() => replaceOne(api))
-  const fresh = await repeat((number) => restartForFreshProxy(api, number))
+  const replaced: NewReplica[] = []
+  const fresh: FreshStart[] = []
+  while (fresh.length < restarts) {
+    const replica = await replaceOne(api)
+    replaced.push(replica)
+    fresh.push(await restartForFreshProxy(api, replica))
+    await pause(5_000)
+  }
   reportMedian(
     'everything known to a new replica',
     replaced.map(({ known }) => known),
