@@ -1,4 +1,5 @@
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { pause } from '../testing/eventually.ts'
 
 /** How often it is tried to reach somebody who is not there yet, milliseconds. */
 const retryPause = 10
@@ -16,7 +17,7 @@ export interface Target {
 export class HeldForwarder {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  #target = Promise.withResolvers<Target>()
+  readonly #target = Promise.withResolvers<Target>()
 
   private constructor() {
     this.#server = createServer((client) => void this.#pass(client))
@@ -54,7 +55,7 @@ export class HeldForwarder {
         client.pipe(upstream).pipe(client)
         return
       }
-      await new Promise((resolve) => setTimeout(resolve, retryPause))
+      await pause(retryPause)
     }
   }
 
@@ -82,7 +83,7 @@ export async function untilDeaf(target: Target, limit: number): Promise<void> {
     const socket = await reach(target)
     if (!socket) return
     socket.destroy()
-    await new Promise((resolve) => setTimeout(resolve, retryPause))
+    await pause(retryPause)
   }
   throw new Error(`${target.host}:${target.port} is still listening after ${limit} ms`)
 }
