@@ -1,12 +1,9 @@
 import { type MetricFamily, type Sample, singleMetric } from './admin/metric.ts'
 import type { Clock } from './base/clock.ts'
-import type { KubernetesApplier } from './providers/kubernetes/applier.ts'
+import type { Leadership } from './leadership.ts'
 import type { KindStatus } from './providers/kubernetes/kind-reader.ts'
 import type { KubernetesProvider } from './providers/kubernetes/kubernetes-provider.ts'
-import type { LeaderElection } from './providers/kubernetes/leader-election.ts'
-import type { Provisioner } from './providers/kubernetes/provisioner.ts'
 import type { Reflector } from './providers/kubernetes/reflector.ts'
-import type { StatusWriter } from './providers/kubernetes/status-writer.ts'
 import type { TokenReviewer } from './providers/kubernetes/token-reviewer.ts'
 import type { XdsCertificate } from './providers/kubernetes/xds-certificate.ts'
 import type { PeerAcks } from './xds/peers/peer-acks.ts'
@@ -14,12 +11,7 @@ import type { PeerAcks } from './xds/peers/peer-acks.ts'
 /** Everything of a cluster that counts something. */
 export interface ClusterParts {
   readonly provider: KubernetesProvider
-  readonly writer: StatusWriter
-  /** Of what Gateways need and of what XBackends need. */
-  readonly provisioners: readonly Pick<Provisioner, 'counters' | 'pending'>[]
-  readonly provisioner: Pick<Provisioner, 'changingClass'>
-  readonly appliers: readonly Pick<KubernetesApplier, 'counters'>[]
-  readonly election: LeaderElection
+  readonly leadership: Leadership
   readonly reviewer: TokenReviewer
   readonly certificate: XdsCertificate
   readonly peers: PeerAcks
@@ -30,7 +22,9 @@ export interface ClusterParts {
 
 /** What the control plane tells of its dealings with the API server. */
 export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily[] {
-  const { writer, provisioner, provisioners, appliers, election, reviewer, certificate, peers } = parts
+  const { leadership, reviewer, certificate, peers } = parts
+  const { election, writer, provisioner, selectorServices, appliers } = leadership
+  const provisioners = [provisioner, selectorServices]
   return [
     ...createKindMetrics(parts),
     createWatchMetric(parts),
@@ -73,7 +67,7 @@ export function createClusterMetrics(parts: ClusterParts): readonly MetricFamily
       () => provisioner.changingClass,
     ),
     singleMetric('gauge', 'gatewright_election_leader_status', '1 while this replica leads.', () => {
-      return election.isLeader() ? 1 : 0
+      return leadership.isLeader() ? 1 : 0
     }),
     singleMetric(
       'counter',

@@ -84,6 +84,15 @@ test('An install comes up as a whole, writes each thing once, and is silent when
   }
 })
 
+test('A single replica without an election leads, says so, and has no Lease', async () => {
+  bed.install()
+  const replica = await bed.startReplica('gatewright-0', { withoutElection: true })
+  await bed.bringUp(replica)
+  await vi.waitFor(() => expect(bed.condition('HTTPRoute', 'web', 'Accepted')).toBe('True Accepted'), soon)
+  expect((await replica.metrics()).get('gatewright_election_leader_status')).toBe(1)
+  expect(bed.server.requests.list({ resource: 'leases' })).toEqual([])
+})
+
 test('A thousand routes at once: one write for each, few for the Gateway, and the right count at once', async () => {
   bed.install()
   const replica = await bed.startReplica()

@@ -18,23 +18,18 @@ import { firstBurst } from './first-burst.ts'
 import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { fillHeap, settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
-import { createPauses, createSink } from './object-sink.ts'
+import { Leadership } from './leadership.ts'
+import { createSink } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
-import { KubernetesApplier } from './providers/kubernetes/applier.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
 import { findApiAccess } from './providers/kubernetes/kube-config-access.ts'
 import { KubernetesProvider } from './providers/kubernetes/kubernetes-provider.ts'
-import { LeaderElection } from './providers/kubernetes/leader-election.ts'
 import { LiveStatuses } from './providers/kubernetes/live-statuses.ts'
 import { OwnedObjects } from './providers/kubernetes/owned-objects.ts'
 import { OwnedObjectsWatch } from './providers/kubernetes/owned-objects-watch.ts'
-import { Provisioner } from './providers/kubernetes/provisioner.ts'
 import { ProxyPods } from './providers/kubernetes/proxy-pods.ts'
 import { findProxyScope } from './providers/kubernetes/proxy-scope.ts'
 import { ReplicaAddresses } from './providers/kubernetes/replica-addresses.ts'
-import { SelectorServiceProvisioner } from './providers/kubernetes/selector-service-provisioner.ts'
-import { listStatusKinds } from './providers/kubernetes/status-kind.ts'
-import { StatusWriter } from './providers/kubernetes/status-writer.ts'
 import {
   createReplicaCheck,
   createTokenReviewAuthenticator,
@@ -103,8 +98,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     allowsLocalBackends: options.allowLocalBackends,
     lazyStatuses: true,
   })
-  const { scheduler, fleets, services, xds, statuses, peerAcks, infrastructureProblems, selectorProblems } =
-    controlPlane
+  const { scheduler, fleets, xds, peerAcks } = controlPlane
   const restricted = options.watchNamespaces.length > 0
   const watched = restricted ? { watchNamespaces: options.watchNamespaces } : {}
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
@@ -120,19 +114,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
   })
-  const statusKinds = listStatusKinds(statuses)
-  const isLeader = () => options.withoutElection || election.isLeader()
-  const writer = new StatusWriter({
-    api,
-    live,
-    kinds: statusKinds,
-    resourceOf: (kind) => provider.resourceOf(kind),
-    controllerName: options.controllerNames[0] ?? '',
-    isLeader,
-    logger,
-    clock,
-  })
-
   const trust = certificate.trustBundle
   const owned = new OwnedObjects()
   const ownedWatch = new OwnedObjectsWatch({ client: api, clock, logger, owned, ...namespaces })
@@ -147,34 +128,18 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     tokenAudience,
     listenAddress: chooseListenAddress(process.env['POD_IPS'] ?? ''),
   }
-  const applier = new KubernetesApplier({ client: api, owned, logger })
-  const provisioner = new Provisioner({
-    fleets,
-    ...(services && { plans: services.plans }),
+  const leadership = new Leadership({
+    api,
+    controlPlane,
+    provider,
+    live,
     owned,
-    applier,
-    trust: { current: () => trust.current() || undefined, subscribe: (listener) => trust.subscribe(listener) },
-    options: infrastructure,
-    ownershipOf: (gateway) => ownGateways.ownershipOf(gateway),
-    onProblems: (gateway, problems) =>
-      scheduler.batch(() => {
-        if (problems.length > 0) infrastructureProblems.set(gateway, problems)
-        else infrastructureProblems.delete(gateway)
-      }),
-    clock,
-    logger,
-  })
-  const selectorApplier = new KubernetesApplier({ client: api, owned: { get: () => undefined }, logger })
-  const selectorServices = new SelectorServiceProvisioner({
-    xBackends: controlPlane.sources.xBackends,
-    plans: controlPlane.selectorServices,
-    services: controlPlane.sources.services,
-    applier: selectorApplier,
-    onProblems: (xBackend, problems) =>
-      scheduler.batch(() => {
-        if (problems.length > 0) selectorProblems.set(xBackend, problems)
-        else selectorProblems.delete(xBackend)
-      }),
+    ownGateways,
+    trust,
+    infrastructure,
+    controllerName: options.controllerNames[0] ?? '',
+    lease: { namespace, name: lease, identity },
+    withoutElection: options.withoutElection,
     clock,
     logger,
   })
@@ -186,36 +151,6 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     drain: (nodeId) => xds.drain(nodeId),
     ...namespaces,
   })
-
-  const election = new LeaderElection({ api, clock, logger, namespace, name: lease, identity })
-  let served = Promise.resolve()
-  let derivedStatuses: Promise<void> | undefined
-  const deriveStatuses = async () => {
-    await served
-    try {
-      await scheduler.awakenInTurns(
-        statusKinds.map(({ desired }) => desired),
-        createPauses(),
-      )
-    } catch (error) {
-      // The writer has the rest derived, all at once.
-      logger.error('Statuses could not be derived in turns', { error: String(error) })
-    }
-  }
-  const lead = (isOurs: boolean) => {
-    if (!isSynced) return
-    if (isOurs) {
-      derivedStatuses ??= deriveStatuses()
-      void derivedStatuses.then(() => isLeader() && !isStopped && writer.activate())
-      provisioner.start()
-      selectorServices.start()
-    } else {
-      writer.deactivate()
-      void provisioner.stop()
-      void selectorServices.stop()
-    }
-  }
-  election.subscribe(lead)
 
   const peers = new PeerAcks({
     into: peerAcks,
@@ -258,11 +193,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
       ...createXdsMetrics(xds.counters),
       ...createClusterMetrics({
         provider,
-        writer,
-        provisioner,
-        provisioners: [provisioner, selectorServices],
-        appliers: [applier, selectorApplier],
-        election,
+        leadership,
         reviewer,
         certificate,
         peers,
@@ -285,10 +216,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     cancelRest()
     // An API server that does not answer holds us up no longer than this; the Lease runs out by itself then.
     const cancelClose = clock.after(patience, () => api.close())
-    writer.close()
-    // Nothing is under way any more when the Lease is given back.
-    await Promise.all([provisioner.stop(), selectorServices.stop()])
-    await election.stop()
+    await leadership.stop()
     peers.close()
     await Promise.all([replicas.stop(), provider.stop(), pods.stop(), ownedWatch.stop()])
     certificate.close()
@@ -321,12 +249,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     isSynced = true
     // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
     xds.markSynced()
-    served = firstBurst(xds.counters, clock)
     waitingRoom.open()
     logger.info('The objects of the cluster are known; proxies are served')
     replicas.start()
-    if (options.withoutElection) lead(true)
-    else election.start()
+    leadership.begin(firstBurst(xds.counters, clock))
     // After the first burst to the proxies.
     cancelRest = clock.after(restsAfter, settleHeap)
   })

@@ -4,8 +4,6 @@ import { runCommandLine } from './cli/command.ts'
 import { createCommands } from './cli/commands.ts'
 import type { Terminal } from './cli/terminal.ts'
 import { createLogger } from './log.ts'
-import { translateOffline } from './offline.ts'
-import { startStandalone } from './standalone.ts'
 import { findVersions } from './versions.ts'
 
 const terminal: Terminal = {
@@ -30,14 +28,16 @@ function untilSignal(): Promise<void> {
 
 const commands = createCommands({
   run: {
-    start: ({ logLevel, logFormat, ...options }) =>
-      startStandalone({
+    start: async ({ logLevel, logFormat, ...options }) => {
+      const { startStandalone } = await import('./standalone.ts')
+      return startStandalone({
         ...options,
         logger: createLogger(logLevel, logFormat, terminal.err),
         // Who asks Envoy to say more wants to see it, whatever we say ourselves.
         envoyLogger: createLogger(options.envoyLogLevel === 'warn' ? logLevel : 'debug', logFormat, terminal.err),
         onFileProblem: (text) => terminal.err(`${text}\n`),
-      }),
+      })
+    },
     untilSignal,
     writeFile: (path, text) => writeFileSync(path, text),
   },
@@ -49,7 +49,7 @@ const commands = createCommands({
     },
     untilSignal,
   },
-  translate: translateOffline,
+  translate: async (...asked) => (await import('./offline.ts')).translateOffline(...asked),
   proxyStatus: {
     get: async (url) => {
       const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) }).catch((error: unknown) => {

@@ -10,14 +10,19 @@ import { idleLimit, keepAliveDelay, type Receiver, type SentRequest, type WireRe
 /** An import would load all that the module has, WebSockets too: 7 MB and 60 ms. */
 const http = process.getBuiltinModule('node:http')
 
+/** What a connection depends on. */
+type Place = Pick<ApiAccess, 'server' | 'tls'>
+
 /** Connections to one server with one certificate. */
 interface Server {
-  readonly id: string
+  readonly place: Place
   /** A connection for each request under way, for those that speak nothing else. */
   readonly agent: Agent
   /** undefined: it cannot. */
   http2: Http2Connections | undefined
 }
+
+const tlsFields = ['ca', 'cert', 'key', 'serverName', 'insecure'] as const satisfies (keyof ApiAccess['tls'])[]
 
 /**
  * Connections to the API server, which are kept: one that all requests share where the server speaks HTTP/2, as API
@@ -48,17 +53,17 @@ export class ApiConnections {
 
   /** As long as nothing about the access changes but headers, it is the same. */
   #serverOf({ server, tls }: ApiAccess): Server {
-    const id = JSON.stringify([server, tls.ca, tls.cert, tls.key, tls.serverName, tls.insecure])
-    const known = this.#servers.find((entry) => entry.id === id)
+    const place = { server, tls }
+    const known = this.#servers.find((entry) => isSamePlace(entry.place, place))
     if (known) return known
-    const added = { id, ...this.#openServer(server, tls) }
+    const added = { place, ...this.#openServer(place) }
     this.#servers.push(added)
     // Calls under way may end on the connections of the last credential, not on those before.
     while (this.#servers.length > 2) closeServer(this.#servers.shift() as Server)
     return added
   }
 
-  #openServer(server: string, { ca, cert, key, serverName, insecure }: ApiAccess['tls']): Omit<Server, 'id'> {
+  #openServer({ server, tls: { ca, cert, key, serverName, insecure } }: Place): Omit<Server, 'place'> {
     const options = { keepAlive: true, scheduling: 'lifo', timeout: idleLimit } as const
     const { protocol, hostname, port } = new URL(server)
     if (protocol !== 'https:') return { agent: new http.Agent(options), http2: undefined }
@@ -78,6 +83,11 @@ export class ApiConnections {
       http2: new Http2Connections(target, this.#clock),
     }
   }
+}
+
+/** Of every request: the texts are the same ones as long as nothing was read anew, so that this costs nothing. */
+function isSamePlace(a: Place, b: Place): boolean {
+  return a.server === b.server && tlsFields.every((field) => a.tls[field] === b.tls[field])
 }
 
 function closeServer({ agent, http2 }: Server): void {

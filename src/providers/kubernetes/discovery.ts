@@ -43,6 +43,8 @@ const timing = {
   failed: { base: 500, max: 4000 } satisfies BackoffRange,
   /** After a CRD came or went: it takes the server some moments to serve it. */
   eager: [100, 500, 1000, 2000, 4000, 8000],
+  /** How many of them follow the first look: a CRD may have come before there was a watch to tell of it. */
+  eagerAtStart: 3,
   /** That a kind or its newest version is gone is believed when it is still so after a while. */
   vanish: 2000,
 } as const
@@ -70,7 +72,8 @@ export class Discovery {
   #bundle: GatewayApiBundle | undefined
   /** Since when a kind is missing that was served. */
   #lostSince: number | undefined
-  #eager = 0
+  /** How many eager looks are left. */
+  #eager: number = timing.eagerAtStart
   #failures = 0
   #wake = new AbortController()
   #stopped = false
@@ -91,8 +94,7 @@ export class Discovery {
       sink: {
         put: (key, object) => this.#noticeDefinition(splitNamespacedName(key).name, object),
         delete: (key) => this.#noticeDefinition(splitNamespacedName(key).name, undefined),
-        // What came between the last look and the watch is found now.
-        onState: () => this.#wake.abort(),
+        onState: () => {},
       },
     })
   }
@@ -140,7 +142,8 @@ export class Discovery {
     let pause = Number.POSITIVE_INFINITY
     if (wanted.every((groupVersion) => this.#known.has(groupVersion))) {
       pause = this.#settle()
-      if (this.definitions.state !== 'synced') await this.#readBundle()
+      const isTold = this.definitions.state === 'loading' || this.definitions.state === 'synced'
+      if (!isTold) await this.#readBundle()
     }
     const { random = Math.random } = this.#options
     return Math.min(pause, this.#failures > 0 ? chooseBackoff(this.#failures, timing.failed, random) : this.#nextLook())

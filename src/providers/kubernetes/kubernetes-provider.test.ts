@@ -403,6 +403,28 @@ describe('A kind', () => {
     expect(bed.api.countWatches({ resource: 'gateways' })).toBe(0)
   })
 
+  test('is found soon after the start when its CRD came just before, and was not served yet', async () => {
+    const bed = await start({
+      before(api) {
+        putGateway(api, 'a')
+        const resource = '/apis/gateway.networking.k8s.io/v1'
+        api.faults.once({ resource }, { status: 404 })
+        api.faults.once({ resource: `${resource}beta1` }, { status: 404 })
+      },
+    })
+    expect([bed.isSynced, bed.provider.status().kinds.Gateway?.state]).toEqual([true, 'absent'])
+    await pass(bed.clock, 2500)
+    expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
+  })
+
+  test('is asked for once at a start, however many watches begin', async () => {
+    const bed = await start({ before: (api) => putGateway(api, 'a') })
+    await pass(bed.clock, 1900)
+    expect(bed.api.requests.count({ resource: '/apis/gateway.networking.k8s.io/v1' })).toBe(1)
+    const definition = 'customresourcedefinitions'
+    expect(bed.api.requests.list({ resource: definition }).map(({ verb }) => verb)).not.toContain('get')
+  })
+
   test('is not gone because the server forgets it for a moment', async () => {
     const bed = await start({ before: (api) => putGateway(api, 'a') })
     const paths = ['v1', 'v1beta1'].map((version) => `/apis/gateway.networking.k8s.io/${version}`)
