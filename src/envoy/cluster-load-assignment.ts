@@ -3,7 +3,7 @@ import { envoy } from '../gen/envoy.js'
 import { type BackendNode, identityOf, type StaticEndpoint } from '../graph/backend.ts'
 import { collectEndpoints, isPlainAddress, type SocketEndpoint } from '../graph/endpoint.ts'
 import { clusterName } from './names.ts'
-import { borrowWriter, returnWriter } from './spare-writer.ts'
+import { withWriter } from './spare-writer.ts'
 
 type ClusterLoadAssignment = envoy.config.endpoint.v3.ClusterLoadAssignment
 type LbEndpoint = envoy.config.endpoint.v3.LbEndpoint
@@ -20,10 +20,7 @@ export function buildClusterLoadAssignment(
   name = clusterName(identityOf(backend)),
 ): Uint8Array {
   const endpoints = backend.endpoints.type === 'dns' ? [] : listLbEndpoints(backend, slices)
-  const writer = borrowWriter()
-  const bytes = ClusterLoadAssignment.encode(buildAssignment(name, endpoints), writer).finish()
-  returnWriter(writer)
-  return bytes
+  return withWriter((writer) => ClusterLoadAssignment.encode(buildAssignment(name, endpoints), writer).finish())
 }
 
 /** What a backend leads to, also where that is a name. */

@@ -7,7 +7,7 @@ import { buildClusterBase, circuitBreakers } from './cluster-base.ts'
 import { buildNamedAssignment } from './cluster-load-assignment.ts'
 import { buildUpstreamHeaders } from './filters/upstream-headers.ts'
 import { clusterName, clusterStatName } from './names.ts'
-import { borrowWriter, returnWriter } from './spare-writer.ts'
+import { withWriter } from './spare-writer.ts'
 import { buildUpstreamTls } from './upstream-tls.ts'
 
 const { Cluster } = envoy.config.cluster.v3
@@ -47,12 +47,11 @@ const afterStatName = Cluster.encode({ ignoreHealthOnHostRemoval }).finish()
 
 /** Nearly all clusters are alike: what they have in common is encoded once. */
 function encodePlainCluster(name: string, altStatName: string): Uint8Array {
-  const writer = borrowWriter()
-  const end = Cluster.encode({ name }, writer).pos
-  const names = Cluster.encode({ altStatName }, writer).finish(true)
-  const bytes = Buffer.concat([names.subarray(0, end), afterName, names.subarray(end), afterStatName])
-  returnWriter(writer)
-  return bytes
+  return withWriter((writer) => {
+    const end = Cluster.encode({ name }, writer).pos
+    const names = Cluster.encode({ altStatName }, writer).finish(true)
+    return Buffer.concat([names.subarray(0, end), afterName, names.subarray(end), afterStatName])
+  })
 }
 
 /** A budget stands in place of a number of retries. */

@@ -17,7 +17,7 @@ import {
 } from './route-action.ts'
 import { buildRouteMatch, type MatchExtension, wholeShare } from './route-match.ts'
 import { type ChangePlan, planChanges, planShares, type SharePlan, slowBackendsOf } from './route-plan.ts'
-import { borrowWriter, returnWriter } from './spare-writer.ts'
+import { withWriter } from './spare-writer.ts'
 
 const { Route } = envoy.config.route.v3
 type Route = envoy.config.route.v3.Route
@@ -55,11 +55,10 @@ export function buildRoutes(rule: RouteRuleNode, context: RouteContext): Encoded
 
 /** The match is the first field of a Route, and messages one behind the other are one. */
 function packRoute(match: RouteMatch, route: Route): PackedBytes {
-  const writer = borrowWriter()
-  Route.encode({ match }, writer)
-  const packed = packBytes(Route.encode(route, writer).finish(true))
-  returnWriter(writer)
-  return packed
+  return withWriter((writer) => {
+    Route.encode({ match }, writer)
+    return packBytes(Route.encode(route, writer).finish(true))
+  })
 }
 
 /** A rule for one method must also get the preflights of that method, if it answers them. */

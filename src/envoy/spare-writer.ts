@@ -6,16 +6,14 @@ const mostKept = 64 * 1024
 let spare: Writer | undefined
 
 /**
- * A writer for a message of thousands: a writer of its own for each costs more than writing it. To be given back when
- * all is written; until somebody borrows it again, what `finish(true)` says, which is no copy, is good.
+ * Writes a message of thousands: a writer of its own for each costs more than writing it.
+ * @param write gets a writer that is empty. What `finish(true)` says, which is no copy, is good until it returns.
  */
-export function borrowWriter(): Writer {
+export function withWriter<T>(write: (writer: Writer) => T): T {
   const writer = spare?.reset() ?? Writer.create()
+  // Whoever writes within it gets another one; and after a throw, what is half written is nobody's beginning.
   spare = undefined
-  return writer
-}
-
-/** Not called after a throw: what is half written is nobody's beginning. */
-export function returnWriter(writer: Writer): void {
+  const written = write(writer)
   if (writer.pos <= mostKept) spare = writer
+  return written
 }

@@ -1,3 +1,4 @@
+import type { Writer } from 'protobufjs/minimal.js'
 import { none } from '../base/compact-list.ts'
 import { contentVersion } from '../base/hash.ts'
 import { type PackedBytes, packBytes, unpackBytes } from '../base/packed-bytes.ts'
@@ -8,7 +9,7 @@ import type { NamespacedName } from '../gatewayapi/object-key.ts'
 import { envoy } from '../gen/envoy.js'
 import { buildGate, closedRoute, lastRoute } from './gate.ts'
 import type { RouteFragment } from './route-fragment.ts'
-import { borrowWriter, returnWriter } from './spare-writer.ts'
+import { withWriter } from './spare-writer.ts'
 import { traceRoute } from './tracing.ts'
 
 const { VirtualHost } = envoy.config.route.v3
@@ -77,13 +78,8 @@ export function buildVirtualHost(
   const covering = listCoveringHostnames(hostname, listenerHostname)
   const keys = covering.map((each, i) => (i === 0 ? key : hostKey(gateway, table, each)))
   const claims = reads.lookup(fragments, keys.at(-1) ?? key)
-  const { gate, tracing } = claims.find((own) => own.gate || own.tracing) ?? {}
-  const writer = VirtualHost.encode(
-    { name: hostname, domains: [hostname], ...buildGate(gate), ...tracing?.virtualHost },
-    borrowWriter(),
-  )
-  const add = (route: Uint8Array) => writer.uint32(routesTag).bytes(traceRoute(route, tracing))
-  if (gate?.isClosed) add(closedRoute)
+  const claim = claims.find((own) => own.gate || own.tracing)
+  const routes: PackedBytes[] = []
   for (const [i, each] of covering.entries()) {
     const candidates: Candidate[] = []
     for (const fragment of reads.lookup(fragments, keys[i] ?? key)) {
@@ -95,15 +91,32 @@ export function buildVirtualHost(
       for (const { rank, packed } of fragment.routes) candidates.push({ original, rank, packed })
     }
     // A match that is several Envoy routes has them next to each other, in their order: sorting is stable.
-    if (gate?.isClosed) continue
     if (candidates.length > 1) candidates.sort(compareHostedMatches)
-    for (const { packed } of candidates) add(unpackBytes(packed))
+    for (const { packed } of candidates) routes.push(packed)
   }
-  if (gate && !gate.isClosed) add(lastRoute)
-  const bytes = writer.finish(true)
-  const [packed, version] = [packBytes(bytes), contentVersion(bytes)]
-  returnWriter(writer)
+  const [packed, version] = withWriter((writer) => {
+    const bytes = writeVirtualHost(writer, hostname, routes, claim)
+    return [packBytes(bytes), contentVersion(bytes)]
+  })
   return { gateway, table, hostname, packed, version, awaits: joinLists(awaits), sources: joinLists(sources) }
+}
+
+/** @returns what the writer holds, no copy */
+function writeVirtualHost(
+  writer: Writer,
+  hostname: string,
+  routes: readonly PackedBytes[],
+  { gate, tracing }: Pick<RouteFragment, 'gate' | 'tracing'> = {},
+): Uint8Array {
+  const head = { name: hostname, domains: [hostname], ...buildGate(gate), ...tracing?.virtualHost }
+  VirtualHost.encode(head, writer)
+  const add = (route: Uint8Array) => writer.uint32(routesTag).bytes(traceRoute(route, tracing))
+  if (gate?.isClosed) add(closedRoute)
+  else {
+    for (const route of routes) add(unpackBytes(route))
+    if (gate) add(lastRoute)
+  }
+  return writer.finish(true)
 }
 
 /** Every member once, sorted. Of a single list, which is that of most, it is that list. */
