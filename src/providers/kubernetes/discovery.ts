@@ -94,7 +94,10 @@ export class Discovery {
       sink: {
         put: (key, object) => this.#noticeDefinition(splitNamespacedName(key).name, object),
         delete: (key) => this.#noticeDefinition(splitNamespacedName(key).name, undefined),
-        onState: () => {},
+        // Nobody will tell of the bundle either.
+        onState: (state) => {
+          if (state !== 'synced') void this.#readBundle()
+        },
       },
     })
   }

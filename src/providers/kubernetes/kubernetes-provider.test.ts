@@ -120,6 +120,23 @@ describe('The first batch', () => {
     })
   })
 
+  test('says of which bundle the CRDs are also where that is all that may be asked of them', async () => {
+    const bed = await start({
+      before(api) {
+        const resource = 'customresourcedefinitions'
+        // Later than what is served is known.
+        api.faults.once({ verb: 'watch', resource }, 'reset')
+        for (const verb of ['list', 'watch'] as const)
+          api.faults.always({ verb, resource }, { status: 403, reason: 'Forbidden' })
+      },
+    })
+    const bundle = { version: 'v1.7.0', channel: 'experimental' }
+    expect([bed.isSynced, bed.provider.status().bundle]).toEqual([true, undefined])
+    // Until it is known, a GatewayClass has the features of our own.
+    await pass(bed.clock, 1500)
+    expect(bed.provider.status().bundle).toEqual(bundle)
+  })
+
   test('waits for a kind that fails, and nothing is handed on before', async () => {
     const bed = await start({
       before(api) {
@@ -404,16 +421,18 @@ describe('A kind', () => {
   })
 
   test('is found soon after the start when its CRD came just before, and was not served yet', async () => {
+    const heals: (() => void)[] = []
     const bed = await start({
       before(api) {
         putGateway(api, 'a')
-        const resource = '/apis/gateway.networking.k8s.io/v1'
-        api.faults.once({ resource }, { status: 404 })
-        api.faults.once({ resource: `${resource}beta1` }, { status: 404 })
+        for (const version of ['v1', 'v1beta1'])
+          heals.push(api.faults.always({ resource: `/apis/gateway.networking.k8s.io/${version}` }, { status: 404 }))
       },
     })
     expect([bed.isSynced, bed.provider.status().kinds.Gateway?.state]).toEqual([true, 'absent'])
-    await pass(bed.clock, 2500)
+    await pass(bed.clock, 1000)
+    for (const heal of heals) heal()
+    await pass(bed.clock, 1500)
     expect([...bed.objects.keys()]).toEqual(['Gateway shop/a'])
   })
 
