@@ -118,6 +118,30 @@ test('A thousand routes at once: one write for each, few for the Gateway, and th
   expect(bed.writes()).toHaveLength(1_000 + ofGateway)
 })
 
+test('At a start, a proxy that has nothing gets its clusters before all is derived; others get what is new after that', async () => {
+  bed.install()
+  const before = await bed.startReplica('gatewright-0')
+  const old = await bed.bringUp(before)
+  await before.stop()
+  for (let i = 0; i < 1_000; i++) bed.putRoute(`r${i}`)
+  bed.putRoute('other', { rules: [{ backendRefs: [{ name: 'other', port: 80 }] }] })
+  bed.putService('other')
+  bed.server.faults.once({ verb: 'list', resource: 'httproutes' }, { delay: 300 })
+  const replica = await bed.startReplica('gatewright-1')
+  const fresh = bed.connectProxy(replica, 'gw-2')
+  bed.reconnect(old, replica)
+  const responses = old.responses
+  await vi.waitFor(() => expect(fresh.count('cluster')).toBeGreaterThan(1), { timeout: 20_000, interval: 1 })
+  expect(replica.told('are known')).toEqual([])
+  expect([fresh.count('endpoint'), fresh.count('listener'), old.responses]).toEqual([0, 0, responses])
+  for (const proxy of [fresh, old])
+    await vi.waitFor(() => expect(proxy.text('route')).toContain('r999.example.com'), soon)
+  expect([fresh.count('endpoint'), fresh.count('listener')]).toEqual([fresh.count('cluster'), 1])
+  // The other one only got what it had not.
+  expect(old.names('cluster')).toEqual(fresh.names('cluster'))
+  expect(replica.told('error')).toEqual([])
+})
+
 test('Pods by their labels: the leader makes a Service for them, whose endpoints reach the proxies', async () => {
   bed.install()
   bed.server.put({

@@ -104,7 +104,9 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   const namespaces = restricted ? { namespaces: options.watchNamespaces } : {}
   let [isSynced, isListening, isStopped] = [false, false, false]
   const live = new LiveStatuses()
-  const ownGateways = new OwnGateways(createSink(controlPlane), options.controllerNames)
+  const { promise: clustersKnown, resolve: onClusters } = Promise.withResolvers<void>()
+  const sink = createSink(controlPlane, { collection: controlPlane.resources.cluster, onSettled: onClusters })
+  const ownGateways = new OwnGateways(sink, options.controllerNames)
   const provider = new KubernetesProvider({
     client: api,
     clock,
@@ -244,12 +246,18 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   } finally {
     cancelWait()
   }
+  // Everything has been read and most of it derived: the Gateways, too, and with them who callers are.
+  void Promise.all([clustersKnown, ownedWatch.synced]).then(() => {
+    if (isStopped) return
+    waitingRoom.open()
+    xds.markClustersKnown()
+  })
   void Promise.all([provider.hasSynced, ownedWatch.synced]).then(() => {
     if (isStopped) return
     isSynced = true
-    // What was read at first is a whole, and only a whole may be served: until now no proxy was answered.
-    xds.markSynced()
+    // What was read at first is a whole, and only a whole may carry traffic.
     waitingRoom.open()
+    xds.markSynced()
     logger.info('The objects of the cluster are known; proxies are served')
     replicas.start()
     leadership.begin(firstBurst(xds.counters, clock))

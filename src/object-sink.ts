@@ -1,4 +1,5 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises'
+import type { EarlyCollection } from './collections/scheduler.ts'
 import type { ControlPlane } from './control-plane.ts'
 import type { ObjectChange, ObjectSink } from './providers/object-sink.ts'
 import { sourcesByKind } from './sources.ts'
@@ -6,8 +7,14 @@ import { sourcesByKind } from './sources.ts'
 /** Milliseconds of work between two pauses for other events: renewals of the Lease and probes do not wait for a load. */
 const turn = 5
 
-/** Puts what a provider finds into the sources, one batch for each set of changes. */
-export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler' | 'sources'>): Required<ObjectSink> {
+/**
+ * Puts what a provider finds into the sources, one batch for each set of changes.
+ * @param early what somebody waits for during a load
+ */
+export function createSink(
+  { scheduler, sources }: Pick<ControlPlane, 'scheduler' | 'sources'>,
+  early?: EarlyCollection,
+): Required<ObjectSink> {
   const sourceOf = sourcesByKind(sources)
   const write = (changes: readonly ObjectChange[]) => {
     for (const { kind, key, object } of changes) {
@@ -18,7 +25,7 @@ export function createSink({ scheduler, sources }: Pick<ControlPlane, 'scheduler
   }
   return {
     apply: (changes) => scheduler.batch(() => write(changes)),
-    load: (changes) => scheduler.batchInTurns(() => write(changes), createPauses()),
+    load: (changes) => scheduler.batchInTurns(() => write(changes), createPauses(), { ...(early && { early }) }),
   }
 }
 

@@ -298,12 +298,14 @@ describe('The incremental state', () => {
   test('is the same when a batch settles in turns, with others in its pauses', async () => {
     const loads = fc.array(fc.record({ edits: fc.array(edit, { maxLength: 40 }), between: batches }), { maxLength: 4 })
     await fc.assert(
-      fc.asyncProperty(loads, fc.integer({ min: 1, max: 5 }), async (sequence, size) => {
+      fc.asyncProperty(loads, fc.integer({ min: 1, max: 5 }), fc.nat(), async (sequence, size, awaited) => {
         const scheduler = new Scheduler()
         const sources = buildSources(scheduler)
         const network = buildNetwork(scheduler, sources)
         const complaints: unknown[] = []
         const copies = network.collections.map((collection) => follow(collection, complaints))
+        const collection = network.collections[awaited % network.collections.length] as Collection<string, unknown>
+        const early = { collection, onSettled: () => {} }
         const plain = new Scheduler()
         const model = buildSources(plain)
         for (const { edits, between } of sequence) {
@@ -317,7 +319,7 @@ describe('The incremental state', () => {
               if (next) run(scheduler, sources, next)
               return Promise.resolve()
             },
-            size,
+            { keys: size, early },
           )
           run(plain, model, edits)
           for (const other of between.slice(left.length).reverse()) run(plain, model, other)

@@ -293,9 +293,23 @@ describe('A batch in turns', () => {
       sizes.push(doubles.size)
       expect(told).toEqual([])
     }
-    await scheduler.batchInTurns(fill(10), pause, 4)
+    await scheduler.batchInTurns(fill(10), pause, { keys: 4 })
     expect(sizes).toEqual([4, 8, 10])
     expect(told).toEqual([10])
+  })
+
+  test('tells early of one collection that somebody waits for, once', async () => {
+    const { scheduler, numbers, doubles, fill } = build()
+    const sums = scheduler.derive('sums', doubles, (n, reads, key) => n + (reads.get(numbers, key) ?? 0))
+    const told: string[] = []
+    doubles.subscribe((changes) => told.push(`doubles ${changes.length} with ${sums.size} sums`))
+    sums.subscribe((changes) => told.push(`sums ${changes.length}`))
+    const early = { collection: doubles, onSettled: () => void told.push('settled') }
+    await scheduler.batchInTurns(fill(10), () => Promise.resolve(), { keys: 4, early })
+    expect(told).toEqual(['doubles 10 with 0 sums', 'settled', 'sums 10'])
+    // Nothing is different.
+    await scheduler.batchInTurns(fill(10), () => Promise.resolve(), { keys: 4, early })
+    expect(told.slice(3)).toEqual(['settled'])
   })
 
   test('settles before batches that come in its pauses, which see each other as ever', async () => {
@@ -309,7 +323,7 @@ describe('A batch in turns', () => {
       scheduler.batch(() => numbers.set('n0', 5))
       scheduler.batch(() => numbers.set('n0', (numbers.get('n0') ?? 0) + 1))
     }
-    await scheduler.batchInTurns(fill(2), pause, 1)
+    await scheduler.batchInTurns(fill(2), pause, { keys: 1 })
     expect(told).toEqual([['n0 undefined 0', 'n1 undefined 2'], ['n0 0 12']])
   })
 
@@ -324,7 +338,7 @@ describe('A batch in turns', () => {
     )
     await expect(refused).rejects.toThrow('no')
     expect([...doubles.entries()]).toEqual([])
-    const first = scheduler.batchInTurns(fill(3), () => Promise.resolve(), 1)
+    const first = scheduler.batchInTurns(fill(3), () => Promise.resolve(), { keys: 1 })
     await expect(scheduler.batchInTurns(fill(1), () => undefined)).rejects.toThrow('nothing else is under way')
     await first
     expect(doubles.size).toBe(3)

@@ -42,6 +42,20 @@ export interface LazyOptions {
 /** Between two pauses of a batch in turns: of the slowest derivations that is less than five milliseconds. */
 const keysPerTurn = 32
 
+export interface TurnOptions {
+  /** Derived in each piece of work. */
+  readonly keys?: number
+  /** What somebody waits for. */
+  readonly early?: EarlyCollection
+}
+
+/** Its listeners are told as soon as it is settled, which is the sooner the earlier it was created. */
+export interface EarlyCollection {
+  readonly collection: { readonly name: string }
+  /** Called after its listeners, also when there was nothing to tell them. It must not throw. */
+  readonly onSettled: () => void
+}
+
 /** Counters for metrics. */
 export interface SchedulerStatistics {
   /** How often the network was settled; a batch without writes does not count. */
@@ -210,18 +224,21 @@ export class Scheduler {
 
   /**
    * As `batch`, for one that is so large that others must have a turn while it settles: a first load.
-   * Until the promise resolves, what is derived is between two states, and listeners are told nothing: the caller
-   * sees to it that nobody reads it. Batches in the meantime are settled after this one; of theirs, too, nothing is
-   * derived when they return.
+   * Until the promise resolves, what is derived is between two states, and listeners are told nothing, unless it is
+   * of an early collection: the caller sees to it that nobody reads it. Batches in the meantime are settled after this
+   * one; of theirs, too, nothing is derived when they return.
    * @param pause called between small pieces of work; what it returns is waited for, unless it is undefined
-   * @param keys in each piece
    */
-  async batchInTurns<T>(run: () => T, pause: () => Promise<void> | undefined, keys = keysPerTurn): Promise<T> {
+  async batchInTurns<T>(
+    run: () => T,
+    pause: () => Promise<void> | undefined,
+    { keys = keysPerTurn, early }: TurnOptions = {},
+  ): Promise<T> {
     assert(this.#openBatches === 0 && !this.#isDraining, 'a batch in turns is begun while nothing else is under way')
     this.#isDraining = true
     try {
       const result = this.batch(run)
-      await this.#settleInTurns(pause, keys)
+      await this.#settleInTurns(pause, keys, early)
       return result
     } finally {
       this.#isDraining = false
@@ -310,7 +327,7 @@ export class Scheduler {
       while (this.#nodes.some((node) => node.isDirty)) {
         this.#batches++
         this.#settle(this.#nodes)
-        this.#tell()
+        this.#tell(this.#nodes)
       }
     } finally {
       this.#isDraining = false
@@ -327,8 +344,13 @@ export class Scheduler {
     }
   }
 
-  async #settleInTurns(pause: () => Promise<void> | undefined, keys: number): Promise<void> {
+  async #settleInTurns(
+    pause: () => Promise<void> | undefined,
+    keys: number,
+    early: EarlyCollection | undefined,
+  ): Promise<void> {
     this.#batches++
+    const earlyNode = early && this.#nodeOf(early.collection)
     // At once: a batch that comes in a pause is not to be taken in by halves.
     this.#settle(this.#sources)
     for (const node of this.#nodes) {
@@ -338,12 +360,15 @@ export class Scheduler {
         const waiting = pause()
         if (waiting) await waiting
       }
+      if (node !== earlyNode) continue
+      this.#tell([node])
+      early?.onSettled()
     }
-    this.#tell()
+    this.#tell(this.#nodes)
   }
 
-  #tell(): void {
-    const tellings = this.#nodes.flatMap((node) => (node instanceof CollectionNode ? node.takeTellings() : []))
+  #tell(nodes: readonly Node[]): void {
+    const tellings = nodes.flatMap((node) => (node instanceof CollectionNode ? node.takeTellings() : []))
     for (const tell of tellings) tell()
   }
 

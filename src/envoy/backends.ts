@@ -1,5 +1,5 @@
 import { none } from '../base/compact-list.ts'
-import type { Collection, Reads } from '../collections/collection.ts'
+import type { Collection, Index, Reads } from '../collections/collection.ts'
 import type { Scheduler } from '../collections/scheduler.ts'
 import { type NamespacedName, namespacedName } from '../gatewayapi/object-key.ts'
 import type { EndpointSlice } from '../gatewayapi/objects/endpoint-slice.ts'
@@ -31,13 +31,18 @@ export interface Backends {
 /** The certificate that the proxies of a Gateway show to backends, by Gateway. */
 export type ClientCertificates = Collection<string, CertificateNode>
 
-/** Wires the derivations from the backends that are spoken HTTP to, to clusters with their endpoints. */
+/** Those that are spoken HTTP to; their endpoints: {@link createBackendEndpoints}. */
+export interface HttpBackends extends Omit<Backends, 'endpoint'> {
+  readonly uses: Index<string, string, BackendUser>
+}
+
+/** Wires the derivations from the backends that are spoken HTTP to, to clusters. */
 export function createBackends(
   scheduler: Scheduler,
   graph: Graph,
   users: Collection<string, BackendUser>,
   clientCertificates: ClientCertificates,
-): Backends {
+): HttpBackends {
   const uses = scheduler.index('BackendUsers by cluster', users, ({ gateway, backends }) =>
     backends.map((backend) => resourceKey(gateway, clusterName(backend))),
   )
@@ -48,16 +53,6 @@ export function createBackends(
       const [scope, name] = splitResourceKey(key)
       const backend = findUsed(reads, graph, name, members)
       return backend && buildClusterResource({ scope, name }, backend, { reads, clientCertificates })
-    },
-    sameContent,
-  )
-  const endpoint = scheduler.group(
-    'ClusterLoadAssignment of a backend',
-    uses,
-    (key, reads, members) => {
-      const [scope, name] = splitResourceKey(key)
-      const backend = findUsed(reads, graph, name, members)
-      return backend && buildEndpointResource({ scope, name }, backend, reads, graph)
     },
     sameContent,
   )
@@ -72,7 +67,25 @@ export function createBackends(
       return backend?.tls && buildSecretUser(gateway, [backend])
     },
   )
-  return { cluster, endpoint, secretUsers }
+  return { uses, cluster, secretUsers }
+}
+
+/** The endpoints of these clusters. By themselves: whoever waits for clusters need not wait for them. */
+export function createBackendEndpoints(
+  scheduler: Scheduler,
+  graph: Graph,
+  uses: HttpBackends['uses'],
+): Backends['endpoint'] {
+  return scheduler.group(
+    'ClusterLoadAssignment of a backend',
+    uses,
+    (key, reads, members) => {
+      const [scope, name] = splitResourceKey(key)
+      const backend = findUsed(reads, graph, name, members)
+      return backend && buildEndpointResource({ scope, name }, backend, reads, graph)
+    },
+    sameContent,
+  )
 }
 
 interface ClusterResourceContext {

@@ -5,7 +5,7 @@ import { gatewayGroup } from '../gatewayapi/objects/reference.ts'
 import type { Graph } from '../graph/graph.ts'
 import { findTelemetryPolicy } from '../graph/x-telemetry-policy.ts'
 import { type EnvoyResource, resourceKey, typeUrls } from '../xds/resource.ts'
-import { createBackends } from './backends.ts'
+import { createBackendEndpoints, createBackends } from './backends.ts'
 import { createCollectors } from './collectors.ts'
 import { buildListener } from './listener.ts'
 import { listMisdirectedHosts } from './misdirected-host.ts'
@@ -69,16 +69,16 @@ export function createEnvoyResources(
     graph.gateways,
     ({ key }, reads) => findTelemetryPolicy(key, reads, graph.telemetryPoliciesByGateway)?.tracing,
   )
-  const virtualHosts = createVirtualHosts(
-    scheduler,
-    graph,
-    scheduler.derive('TableTracing', tracings, buildTableTracing),
-  )
-  const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts.virtualHosts, forms)
+  const tableTracings = scheduler.derive('TableTracing', tracings, buildTableTracing)
+  const fragments = createFragments(scheduler, graph, tableTracings)
+  // Clusters before all else: proxies take the longest for them, and begin with them during a first load.
   const clientCertificates = scheduler.derive('client certificate', graph.gateways, (g) => g.clientCertificate)
-  const backends = createBackends(scheduler, graph, virtualHosts.fragments, clientCertificates)
+  const backends = createBackends(scheduler, graph, fragments.all, clientCertificates)
   const collectors = createCollectors(scheduler, graph, tracings, clientCertificates)
   const streams = createStreams(scheduler, graph, clientCertificates)
+  const cluster = scheduler.join('Cluster resource', [backends.cluster, collectors.cluster, streams.cluster])
+  const virtualHosts = createVirtualHosts(scheduler, fragments, tableTracings)
+  const { tables, scopedTables, route, scopedRoute } = createTables(scheduler, virtualHosts, forms)
   const listeners = createListeners(scheduler, graph, {
     forms,
     streams,
@@ -87,9 +87,9 @@ export function createEnvoyResources(
   const resources = {
     route,
     scopedRoute,
-    cluster: scheduler.join('Cluster resource', [backends.cluster, collectors.cluster, streams.cluster]),
+    cluster,
     endpoint: scheduler.join('ClusterLoadAssignment resource', [
-      backends.endpoint,
+      createBackendEndpoints(scheduler, graph, backends.uses),
       collectors.endpoint,
       streams.endpoint,
     ]),
@@ -113,13 +113,13 @@ export function createEnvoyResources(
   return { resources, served: { ...resources, route: tables, scopedRoute: scopedTables } }
 }
 
-function createVirtualHosts(scheduler: Scheduler, graph: Graph, tracings: Collection<NamespacedName, TableTracing>) {
+function createFragments(scheduler: Scheduler, graph: Graph, tracings: Collection<NamespacedName, TableTracing>) {
   const listeners = scheduler.derive('ListenerFacts', graph.listeners, viewListener)
   const listenersByPort = scheduler.index('ListenerFacts by port', listeners, (l) => [l.place])
   const portHostnames = scheduler.group('hostnames of a port', listenersByPort, (_key, _reads, members) =>
     sortHostnames(members.map((l) => l.hostname)),
   )
-  const fragments = scheduler.join('RouteFragment', [
+  const all = scheduler.join('RouteFragment', [
     scheduler.derive('RouteFragment of an attachment', graph.attachments, (attachment, reads) =>
       buildFragment(attachment, reads, listeners, portHostnames),
     ),
@@ -127,7 +127,15 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph, tracings: Collec
       claimHostname(listener, reads.get(tracings, listener.gateway)),
     ),
   ])
-  const fragmentsByHost = scheduler.index('RouteFragments by host', fragments, (f) =>
+  return { all, listeners, portHostnames }
+}
+
+function createVirtualHosts(
+  scheduler: Scheduler,
+  { all, listeners, portHostnames }: ReturnType<typeof createFragments>,
+  tracings: Collection<NamespacedName, TableTracing>,
+) {
+  const fragmentsByHost = scheduler.index('RouteFragments by host', all, (f) =>
     f.hostnames.map(({ hostname }) => hostKey(f.gateway, f.table, hostname)),
   )
   const ownHosts = scheduler.group(
@@ -142,7 +150,7 @@ function createVirtualHosts(scheduler: Scheduler, graph: Graph, tracings: Collec
     (listener, reads) => listMisdirectedHosts(listener, reads, portHostnames, tracings),
     { equals: sameVirtualHost },
   )
-  return { fragments, virtualHosts: scheduler.join('VirtualHost', [ownHosts, misdirectedHosts]) }
+  return scheduler.join('VirtualHost', [ownHosts, misdirectedHosts])
 }
 
 function createTables(

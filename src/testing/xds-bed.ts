@@ -224,14 +224,14 @@ export class FakeProxy {
     const node = this.#isFirst ? { node: { id: this.nodeId } } : {}
     this.#isFirst = false
     const message = { typeUrl: urlOf(type), ...node, ...fields }
-    this.session?.receive(envoy.service.discovery.v3.DeltaDiscoveryRequest.encode(message).finish())
+    void this.session?.receive(envoy.service.discovery.v3.DeltaDiscoveryRequest.encode(message).finish())
   }
 
   sotw(type: TypeName | string, fields: Omit<envoy.service.discovery.v3.DiscoveryRequest, 'typeUrl'> = {}): void {
     const node = this.#isFirst ? { node: { id: this.nodeId } } : {}
     this.#isFirst = false
     const message = { typeUrl: urlOf(type), ...node, ...fields }
-    this.session?.receive(envoy.service.discovery.v3.DiscoveryRequest.encode(message).finish())
+    void this.session?.receive(envoy.service.discovery.v3.DiscoveryRequest.encode(message).finish())
   }
 
   /** Subscribes in the words of the variant; delta: adds, sotw: the whole list. */

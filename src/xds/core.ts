@@ -50,8 +50,9 @@ export class XdsCore {
   readonly #dirtyViews = new Set<ScopeView>()
   readonly #dirtyAcks = new Set<ScopeAcks>()
   readonly #dirtyStates = new Set<string>()
-  readonly #synced: Promise<void>
-  #resolveSynced: () => void = () => {}
+  readonly #clustersKnown = Promise.withResolvers<void>()
+  readonly #synced = Promise.withResolvers<void>()
+  #isSynced = false
   #nextId = 1
   #statesDueAt = 0
   #cancelStates: (() => void) | undefined
@@ -73,9 +74,6 @@ export class XdsCore {
       maxMessageBytes: options.maxMessageBytes ?? mebibyte / 4,
       maxWaitingBytes: options.maxWaitingBytes ?? 4 * mebibyte,
     }
-    this.#synced = new Promise((resolve) => {
-      this.#resolveSynced = resolve
-    })
     this.#loop = new PushLoop(
       {
         defer: options.defer ?? ((run) => setImmediate(run)),
@@ -97,11 +95,28 @@ export class XdsCore {
     })
   }
 
-  markSynced(): void {
-    this.#resolveSynced()
+  /** See `XdsServer.markClustersKnown`. */
+  markClustersKnown(): void {
+    this.#clustersKnown.resolve()
   }
 
-  /** Waits for the authenticator, then for the first complete snapshot. */
+  markSynced(): void {
+    this.#isSynced = true
+    this.#clustersKnown.resolve()
+    this.#synced.resolve()
+    for (const session of this.#sessions.values()) this.wake(session)
+  }
+
+  get isSynced(): boolean {
+    return this.#isSynced
+  }
+
+  /** Resolves when the collections are complete, and when the server is closed. */
+  get synced(): Promise<void> {
+    return this.#synced.promise
+  }
+
+  /** Waits for the authenticator, then until there is something to say. */
   async admit(caller: Caller): Promise<Admission> {
     const { authenticator, logger } = this.options
     let identity: Awaited<ReturnType<typeof authenticator.authenticate>>
@@ -122,7 +137,7 @@ export class XdsCore {
       logger.warn('A proxy was refused', { peer: caller.address, reason: identity.reason })
       return { refused: 'not allowed', isTemporary: false }
     }
-    await this.#synced
+    await this.#clustersKnown.promise
     if (this.#closed) return { refused: 'shutting down', isTemporary: true }
     const view = this.snapshot.view(identity.scope)
     const { acks, sessions } = this.#groupOf(view)
@@ -174,7 +189,8 @@ export class XdsCore {
 
   close(): void {
     this.#closed = true
-    this.#resolveSynced()
+    this.#clustersKnown.resolve()
+    this.#synced.resolve()
     this.#cancelStates?.()
     for (const session of [...this.#sessions.values()]) session.close()
     this.snapshot.close()

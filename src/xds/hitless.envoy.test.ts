@@ -290,4 +290,50 @@ describe.each(['delta', 'sotw'] as const)('%s', (variant) => {
     )
     await expect.poll(() => ask('/')).toBe('200 two')
   })
+
+  test('a server that knows its endpoints late takes none away, and a fresh Envoy is wrong about none', async () => {
+    const { bed, backends, port, xdsPort, ask } = await startAll(variant)
+    const table = envoyTable('t', [{ prefix: '/', cluster: 'one' }])
+    const listener = envoyListener('l', port, 't')
+    const endpoints = envoyEndpoints('one', [backends.one])
+    bed.put(envoyCluster('one'), endpoints, table, listener)
+    await expect.poll(() => ask('/')).toBe('200 one')
+    const load = startLoad(port, '/', 10)
+    await bed.stop()
+    const next = await XdsServerBed.start({ address: `127.0.0.1:${xdsPort}`, synced: false })
+    cleanups.push(() => next.stop())
+    // The cluster has changed meanwhile: who has it would warm it, without endpoints.
+    const freshPort = await findFreePort()
+    const none = envoyEndpoints('one', [])
+    next.put(envoyCluster('one', 7), none, table, listener, envoyListener('fresh', freshPort, 't'))
+    next.server.markClustersKnown()
+    const fresh = await XdsEnvoy.start({ xdsPort, variant, token: 'token-a', nodeId: 'fresh' })
+    cleanups.push(() => fresh.stop())
+    const clusters = () => fresh.stats('cluster_manager.cluster_added$')
+    if (variant === 'delta') await expect.poll(clusters).toEqual({ 'cluster_manager.cluster_added': 2 })
+    // Longer than it waits for endpoints.
+    await sleep(2_500)
+    expect(await fresh.stats('listener_manager.total_listeners_active')).toEqual({
+      'listener_manager.total_listeners_active': 0,
+    })
+    next.put(endpoints)
+    next.server.markSynced()
+    const agent = new Agent()
+    const answers = new Set<string>()
+    await expect
+      .poll(
+        async () => {
+          const answer = await request(freshPort, '/', agent)
+          // Nobody listens there yet.
+          if (!answer.includes('ECONNREFUSED')) answers.add(answer)
+          return answer
+        },
+        { timeout: 5_000, interval: 5 },
+      )
+      .toBe('200 one')
+    await sleep(200)
+    await load.stop()
+    expect([...load.answers.keys()]).toEqual(['200 one'])
+    expect([...answers]).toEqual(['200 one'])
+  })
 })

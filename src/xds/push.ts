@@ -37,8 +37,12 @@ export class Push {
   }
 
   flush(): void {
-    const { subscriptions, outlet } = this.#context
+    const { subscriptions, outlet, isSynced } = this.#context
     this.wakeAt = undefined
+    if (!isSynced()) {
+      this.#sendFirstClusters()
+      return
+    }
     for (const typeUrl of burstOrder) {
       if (!outlet.hasRoom) return
       const subscription = subscriptions.get(typeUrl)
@@ -49,6 +53,13 @@ export class Push {
       if (!burstOrder.includes(typeUrl)) this.#sendChanges(subscription)
     }
     this.#sendRemovals()
+  }
+
+  /** Without endpoints a proxy that has nothing gets no further than this, and needs the longest for it. */
+  #sendFirstClusters(): void {
+    const { subscriptions, hadConfiguration } = this.#context
+    const clusters = subscriptions.get(typeUrls.cluster)
+    if (clusters !== undefined && !hadConfiguration) this.#sendChanges(clusters)
   }
 
   #sendChanges(subscription: Subscription): Outcome {

@@ -178,7 +178,7 @@ describe.each(variants)('%s', (variant) => {
 
   test('C9: bytes that are no request end the stream with INVALID_ARGUMENT', async () => {
     const proxy = await new XdsBed().connect(variant)
-    proxy.session?.receive(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0xff]))
+    void proxy.session?.receive(Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0xff]))
     expect(proxy.ended?.code).toBe(3)
   })
 

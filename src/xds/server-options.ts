@@ -84,7 +84,7 @@ export interface HeldResource {
 }
 
 /**
- * Promises: nothing is answered before `markSynced`; nothing is sent to a stream but resources of the
+ * Promises: nothing is answered before `markSynced`, or `markClustersKnown`; nothing is sent to a stream but resources of the
  * scope that its authenticator gave; `acks` and `streams` change in batches and only when they differ.
  */
 export interface XdsServer {
@@ -99,6 +99,12 @@ export interface XdsServer {
    * @throws if it cannot be bound
    */
   listen(address: string): Promise<string>
+  /**
+   * The clusters are complete, and the other collections not yet: a proxy that has no configuration (delta) gets its
+   * clusters, and may build them while it waits for the rest. All others wait for `markSynced`, which may also come
+   * without this before it.
+   */
+  markClustersKnown(): void
   /** The collections are complete: from now on requests are answered. */
   markSynced(): void
   /** What one connected proxy has, sorted; undefined when it is gone. */

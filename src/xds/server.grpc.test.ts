@@ -83,6 +83,28 @@ describe.each(variants)('%s', (variant) => {
     expect((await stream.next(typeUrls.cluster)).resources).toHaveLength(1)
   })
 
+  test('whoever has a configuration is heard when everything is known, with all that it has said', async () => {
+    const bed = await start({ synced: false })
+    const content = group('a')
+    bed.put(...content)
+    bed.server.markClustersKnown()
+    const stream = bed.client().open(variant)
+    const of = (type: string) => content.find((resource) => resource.typeUrl === type)
+    for (const type of [typeUrls.cluster, typeUrls.listener])
+      stream.send(
+        request(
+          type,
+          variant === 'delta' ? { initial_resource_versions: { a: of(type)?.version } } : { version_info: 'x' },
+        ),
+      )
+    const named = { resource_names_subscribe: ['a'], resource_names: ['a'] }
+    stream.send(request(typeUrls.route, named))
+    expect(await stream.isQuiet(200)).toBe(true)
+    expect([...bed.server.streams.entries()]).toEqual([])
+    bed.server.markSynced()
+    expect((await stream.next(typeUrls.route)).resources).toHaveLength(1)
+  })
+
   test('C18: the first request may name 100,000 resources, which is more than 4 MiB', async () => {
     const bed = await start()
     const stream = bed.client().open(variant)

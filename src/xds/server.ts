@@ -58,6 +58,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       logger.info('Serving xDS', { address: bound, tls: options.tls !== undefined })
       return bound
     },
+    markClustersKnown: () => core.markClustersKnown(),
     markSynced: () => core.markSynced(),
     drain: (nodeId) => core.drain(nodeId),
     inspect(streamId) {
@@ -95,7 +96,12 @@ function serve(call: AdsCall, variant: Variant, core: XdsCore): void {
         session.close()
         return
       }
-      call.on('data', (bytes: Buffer) => session.receive(bytes))
+      call.on('data', (bytes: Buffer) => {
+        const waiting = session.receive(bytes)
+        if (waiting === undefined) return
+        call.pause()
+        void waiting.then(() => call.resume())
+      })
       call.on('end', () => {
         session.close()
         wire.end(status.OK, '')

@@ -63,7 +63,24 @@ export class Session {
     this.#cancelExpiry = clock.after(left, () => this.#end(status.UNAUTHENTICATED, 'the credential has expired'))
   }
 
-  receive(bytes: Uint8Array): void {
+  /** @returns what to wait for before the next message, if it is to wait */
+  receive(bytes: Uint8Array): Promise<void> | undefined {
+    const { isSynced, synced } = this.#core
+    if (isSynced || this.#open !== undefined || this.#beginsWithNothing(bytes)) {
+      this.#take(bytes)
+      return undefined
+    }
+    return synced.then(() => this.#take(bytes))
+  }
+
+  /** What a proxy that has a configuration needs can only be told when everything is known. */
+  #beginsWithNothing(bytes: Uint8Array): boolean {
+    if (this.#caller.variant === 'sotw') return false
+    const decoded = decodeOrUndefined(() => decodeDeltaRequest(bytes))
+    return decoded !== undefined && Object.keys(decoded.request.initialVersions).length === 0
+  }
+
+  #take(bytes: Uint8Array): void {
     this.#guard(() => {
       const refusal = this.#caller.variant === 'delta' ? this.#receiveDelta(bytes) : this.#receiveSotw(bytes)
       if (refusal !== undefined) this.#end(status.INVALID_ARGUMENT, refusal)
@@ -190,7 +207,19 @@ export class Session {
       drainsUntil: () => context.view.drainsUntil,
       onDue: (names) => this.#guard(() => stream.onDue(names)),
     })
-    const context = new StreamContext({ variant, view, acks, clock, logger, counters, limits, outlet, retirement })
+    const isSynced = () => this.#core.isSynced
+    const context = new StreamContext({
+      variant,
+      view,
+      isSynced,
+      acks,
+      clock,
+      logger,
+      counters,
+      limits,
+      outlet,
+      retirement,
+    })
     const identity: StreamIdentity = {
       id,
       nodeId: node?.id ?? '',

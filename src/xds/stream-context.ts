@@ -32,6 +32,8 @@ export interface StreamLimits {
 export interface StreamParts {
   readonly variant: Variant
   readonly view: StreamView
+  /** Whether the view is complete; until it is, it has clusters at most. */
+  readonly isSynced: () => boolean
   readonly acks: ScopeAcks
   readonly clock: Clock
   readonly logger: Logger
@@ -44,6 +46,7 @@ export interface StreamParts {
 /** The state of one stream that its parts share. */
 export class StreamContext implements StreamParts {
   readonly variant: Variant
+  readonly isSynced: () => boolean
   readonly acks: ScopeAcks
   readonly clock: Clock
   readonly logger: Logger
@@ -62,6 +65,7 @@ export class StreamContext implements StreamParts {
 
   constructor(parts: StreamParts) {
     this.variant = parts.variant
+    this.isSynced = parts.isSynced
     this.#view = parts.view
     this.acks = parts.acks
     this.clock = parts.clock
