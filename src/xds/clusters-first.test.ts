@@ -83,10 +83,16 @@ describe('A proxy that has a configuration', () => {
     const bed = await startHalf()
     const proxy = await bed.connect('delta')
     proxy.delta('cluster')
-    proxy.delta('listener', { initialResourceVersions: { l: 'older' } })
-    expect(proxy.take()).toEqual([])
+    expect(seen(proxy.takeAll())).toEqual(['cluster c,fixed'])
+    const [listener, table] = tables
+    proxy.delta('listener', { initialResourceVersions: { l: listener?.version ?? '' } })
+    bed.settle()
+    expect(bed.ack('listener', 'l')).toBeUndefined()
     await sync(bed)
-    expect(seen(proxy.take())).toEqual(['cluster c,fixed', 'endpoint c', 'listener l'])
+    proxy.delta('route', { resourceNamesSubscribe: ['r'], initialResourceVersions: { r: 'older' } })
+    expect(seen(proxy.take())).toEqual(['endpoint c', 'route r'])
+    expect(bed.ack('listener', 'l')?.ackedVersion).toBe(listener?.version)
+    expect(proxy.session?.inspect().find(({ name }) => name === 'r')?.sent).toBe(table?.version)
   })
 
   test('may have one also if it does not say so: in state of the world', async () => {

@@ -55,11 +55,10 @@ export class Push {
     this.#sendRemovals()
   }
 
-  /** Without endpoints a proxy that has nothing gets no further than this, and needs the longest for it. */
+  /** To a proxy that has nothing: others are not heard yet. Without endpoints it gets no further than this. */
   #sendFirstClusters(): void {
-    const { subscriptions, hadConfiguration } = this.#context
-    const clusters = subscriptions.get(typeUrls.cluster)
-    if (clusters !== undefined && !hadConfiguration) this.#sendChanges(clusters)
+    const clusters = this.#context.subscriptions.get(typeUrls.cluster)
+    if (clusters !== undefined) this.#sendChanges(clusters)
   }
 
   #sendChanges(subscription: Subscription): Outcome {

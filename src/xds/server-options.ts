@@ -84,8 +84,8 @@ export interface HeldResource {
 }
 
 /**
- * Promises: nothing is answered before `markSynced`, or `markClustersKnown`; nothing is sent to a stream but resources of the
- * scope that its authenticator gave; `acks` and `streams` change in batches and only when they differ.
+ * Promises: nothing is answered before `markSynced` or `markClustersKnown`; nothing is sent to a stream but
+ * resources of the scope that its authenticator gave; `acks` and `streams` change in batches and only when they differ.
  */
 export interface XdsServer {
   /** Key: `ackKey(typeUrl, scope, name)`. The entries of a scope lose `ackedVersion` with its last stream. */

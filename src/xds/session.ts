@@ -66,18 +66,19 @@ export class Session {
   /** @returns what to wait for before the next message, if it is to wait */
   receive(bytes: Uint8Array): Promise<void> | undefined {
     const { isSynced, synced } = this.#core
-    if (isSynced || this.#open !== undefined || this.#beginsWithNothing(bytes)) {
-      this.#take(bytes)
-      return undefined
-    }
-    return synced.then(() => this.#take(bytes))
+    if (!isSynced && this.#mayHaveAnything(bytes)) return synced.then(() => this.#take(bytes))
+    this.#take(bytes)
+    return undefined
   }
 
-  /** What a proxy that has a configuration needs can only be told when everything is known. */
-  #beginsWithNothing(bytes: Uint8Array): boolean {
-    if (this.#caller.variant === 'sotw') return false
+  /**
+   * What is right for a proxy that has a configuration can only be told when everything is known. In delta it says what it
+   * has, for each type.
+   */
+  #mayHaveAnything(bytes: Uint8Array): boolean {
+    if (this.#caller.variant === 'sotw') return true
     const decoded = decodeOrUndefined(() => decodeDeltaRequest(bytes))
-    return decoded !== undefined && Object.keys(decoded.request.initialVersions).length === 0
+    return decoded === undefined || Object.keys(decoded.request.initialVersions).length > 0
   }
 
   #take(bytes: Uint8Array): void {
