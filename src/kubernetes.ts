@@ -10,6 +10,7 @@ import { type Clock, systemClock } from './base/clock.ts'
 import type { Logger } from './base/logger.ts'
 import type { ClusterControlPlane } from './cli/serve.ts'
 import { createClusterMetrics } from './cluster-metrics.ts'
+import { holdBackTurboFan, releaseTurboFan } from './compiler.ts'
 import type { OptionValues } from './config/option.ts'
 import type { serveOptions } from './config/serve-options.ts'
 import { createServingControlPlane } from './control-plane.ts'
@@ -19,7 +20,7 @@ import type { NamespacedName } from './gatewayapi/object-key.ts'
 import { fillHeap, settleHeap } from './heap.ts'
 import { chooseListenAddress, type InfrastructureOptions } from './infrastructure/infrastructure-options.ts'
 import { Leadership } from './leadership.ts'
-import { createSink } from './object-sink.ts'
+import { createSink, standBack } from './object-sink.ts'
 import { OwnGateways } from './own-gateways.ts'
 import { HttpApiClient } from './providers/kubernetes/http-api-client.ts'
 import { findApiAccess } from './providers/kubernetes/kube-config-access.ts'
@@ -66,6 +67,7 @@ const mountedToken = '/var/run/secrets/gatewright/token'
 export async function startCluster(options: ClusterOptions): Promise<ClusterControlPlane> {
   const { logger, xdsService, tokenAudience, clock = systemClock, replicaToken = mountedToken } = options
   fillHeap()
+  holdBackTurboFan()
   const { namespace, podName, identity } = await findOwnPlace(options)
   const api = new HttpApiClient({ access: findApiAccess({ kubeconfig: options.kubeconfig }), clock })
   const xdsHost = `${xdsService}.${namespace}.svc`
@@ -105,7 +107,15 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   let [isSynced, isListening, isStopped] = [false, false, false]
   const live = new LiveStatuses()
   const { promise: clustersKnown, resolve: onClusters } = Promise.withResolvers<void>()
-  const sink = createSink(controlPlane, { collection: controlPlane.resources.cluster, onSettled: onClusters })
+  const { promise: clustersSent, resolve: onSent } = Promise.withResolvers<void>()
+  const sink = createSink(controlPlane, {
+    collection: controlPlane.resources.cluster,
+    onSettled: async () => {
+      onClusters()
+      await standBack()
+      onSent()
+    },
+  })
   const ownGateways = new OwnGateways(sink, options.controllerNames)
   const provider = new KubernetesProvider({
     client: api,
@@ -113,6 +123,8 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     logger,
     sink: ownGateways,
     statuses: live,
+    // As many as there are applications, and no cluster depends on them.
+    last: { kinds: ['EndpointSlice'], after: clustersSent },
     onBundle: (bundle) => scheduler.batch(() => controlPlane.bundle.set('installed', bundle)),
     ...watched,
   })
@@ -246,7 +258,7 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
   } finally {
     cancelWait()
   }
-  // Everything has been read and most of it derived: the Gateways, too, and with them who callers are.
+  // All that clusters depend on has been read, and derived up to them: the Gateways, too, and with them who callers are.
   void Promise.all([clustersKnown, ownedWatch.synced]).then(() => {
     if (isStopped) return
     waitingRoom.open()
@@ -262,7 +274,10 @@ export async function startCluster(options: ClusterOptions): Promise<ClusterCont
     replicas.start()
     leadership.begin(firstBurst(xds.counters, clock))
     // After the first burst to the proxies.
-    cancelRest = clock.after(restsAfter, settleHeap)
+    cancelRest = clock.after(restsAfter, () => {
+      releaseTurboFan()
+      settleHeap()
+    })
   })
 
   return { stop }

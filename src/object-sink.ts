@@ -39,3 +39,11 @@ export function createPauses(): () => Promise<void> | undefined {
     })
   }
 }
+
+/** So many times events are heard while the rest of a load stands back: proxies are admitted, asked and answered in some. */
+const turnsForOthers = 6
+
+/** In the middle of a load: lets others do at once what they have been waiting for. Takes no time if they have not. */
+export async function standBack(): Promise<void> {
+  for (let turns = 0; turns < turnsForOthers; turns++) await yieldToEvents()
+}

@@ -305,18 +305,21 @@ describe('The incremental state', () => {
         const complaints: unknown[] = []
         const copies = network.collections.map((collection) => follow(collection, complaints))
         const collection = network.collections[awaited % network.collections.length] as Collection<string, unknown>
-        const early = { collection, onSettled: () => {} }
         const plain = new Scheduler()
         const model = buildSources(plain)
         for (const { edits, between } of sequence) {
           const left = [...between]
           let pauses = 0
+          const runNext = () => {
+            const next = left.pop()
+            if (next) run(scheduler, sources, next)
+          }
+          const early = { collection, onSettled: async () => runNext() }
           await scheduler.batchInTurns(
             () => edits.forEach(({ source, apply }) => void apply(sources[source] as unknown as Source<string, never>)),
             () => {
               if (++pauses % 7 !== 0) return undefined
-              const next = left.pop()
-              if (next) run(scheduler, sources, next)
+              runNext()
               return Promise.resolve()
             },
             { keys: size, early },

@@ -304,12 +304,17 @@ describe('A batch in turns', () => {
     const told: string[] = []
     doubles.subscribe((changes) => told.push(`doubles ${changes.length} with ${sums.size} sums`))
     sums.subscribe((changes) => told.push(`sums ${changes.length}`))
-    const early = { collection: doubles, onSettled: () => void told.push('settled') }
+    const onSettled = async () => {
+      told.push('settled')
+      await Promise.resolve()
+      told.push('waited')
+    }
+    const early = { collection: doubles, onSettled }
     await scheduler.batchInTurns(fill(10), () => Promise.resolve(), { keys: 4, early })
-    expect(told).toEqual(['doubles 10 with 0 sums', 'settled', 'sums 10'])
+    expect(told).toEqual(['doubles 10 with 0 sums', 'settled', 'waited', 'sums 10'])
     // Nothing is different.
     await scheduler.batchInTurns(fill(10), () => Promise.resolve(), { keys: 4, early })
-    expect(told.slice(3)).toEqual(['settled'])
+    expect(told.slice(4)).toEqual(['settled', 'waited'])
   })
 
   test('settles before batches that come in its pauses, which see each other as ever', async () => {

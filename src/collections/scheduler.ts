@@ -52,8 +52,11 @@ export interface TurnOptions {
 /** Its listeners are told as soon as it is settled, which is the sooner the earlier it was created. */
 export interface EarlyCollection {
   readonly collection: { readonly name: string }
-  /** Called after its listeners, also when there was nothing to tell them. It must not throw. */
-  readonly onSettled: () => void
+  /**
+   * Called after its listeners, also when there was nothing to tell them. What it returns is waited for before the rest
+   * is derived. It must not throw, nor reject.
+   */
+  readonly onSettled: () => Promise<void>
 }
 
 /** Counters for metrics. */
@@ -362,7 +365,7 @@ export class Scheduler {
       }
       if (node !== earlyNode) continue
       this.#tell([node])
-      early?.onSettled()
+      await early?.onSettled()
     }
     this.#tell(this.#nodes)
   }

@@ -17,8 +17,9 @@ export interface ObjectChange {
 export interface ObjectSink {
   apply(changes: readonly ObjectChange[]): void
   /**
-   * The same for the first of all, which is everything there is: it may take its turns. The provider hands on nothing
-   * else before it is done. A rejection means what a throw does. `apply` is called unless given.
+   * The same for what comes first, which is everything there is, of all kinds or of most and then the rest: it may take
+   * its turns. The provider hands on nothing else before it is done. A rejection means what a throw does. `apply` is
+   * called unless given.
    */
   load?(changes: readonly ObjectChange[]): Promise<void>
 }

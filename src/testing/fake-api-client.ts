@@ -61,14 +61,18 @@ export class FakeApiClient implements ApiClient {
   }
 
   async list(request: ApiListRequest): Promise<unknown> {
-    const { inactivityLimit, onItem, ...rest } = request
+    const { inactivityLimit, readsAfter, onItem, ...rest } = request
     const items = new ListSplitter(onItem, Number.POSITIVE_INFINITY)
+    const unread: string[] = []
+    const read = (part: string) => items.write(Buffer.from(part))
     await this.#exchange({
       ...rest,
       method: 'GET',
       limit: inactivityLimit,
-      onText: (part) => items.write(Buffer.from(part)),
+      onText: (part) => (readsAfter ? unread.push(part) : read(part)),
     })
+    await readsAfter
+    for (const part of unread) read(part)
     return parse(items.end())
   }
 

@@ -23,6 +23,8 @@ export interface ApiListRequest {
   readonly accept?: string
   /** The list ends with a `timeout` ApiError when nothing at all has come for so many milliseconds. */
   readonly inactivityLimit: number
+  /** What is answered is left where it is until then, within the same limit; at once unless given. */
+  readonly readsAfter?: Promise<void>
   readonly signal: AbortSignal
   /**
    * Called in order with the text of each item, which is good until it returns. A throw ends the list with that error.

@@ -9,7 +9,7 @@ type Changes<C> = Map<KindName, Map<NamespacedName, C>>
 
 /**
  * Collects what comes in one turn of the event loop, from all connections, and hands it on as one batch.
- * Until {@link release} everything is held, so that the first batch is complete: half a cluster derives nonsense.
+ * Until {@link release} everything is held, so that the first batches are complete: half a cluster derives nonsense.
  */
 export class ChangeBatch {
   readonly #sink: ObjectSink
@@ -41,10 +41,15 @@ export class ChangeBatch {
     this.#schedule()
   }
 
-  /** Hands on all that was held, at once, and from then on each turn's. Resolves when the sink has it. */
-  async release(): Promise<void> {
+  /** Hands on all that was held, at once, and goes on holding. Resolves when the sink has it. */
+  async handOn(): Promise<void> {
     const objects = this.#take()
     if (objects.length > 0) await this.#load(objects)
+  }
+
+  /** The same, and from then on hands on what comes in each turn. */
+  async release(): Promise<void> {
+    await this.handOn()
     if (this.#isClosed) return
     this.#isHeld = false
     this.#flush()

@@ -209,6 +209,38 @@ describe.each([
       expect(await failure(ask())).toMatchObject({ code: 'malformed', message: expect.stringContaining('end of file') })
     })
 
+    test.each([
+      ['short', 1],
+      ['long and compressed', 200],
+    ])('that is %s is not read before it may be', async (_title, count) => {
+      for (let i = 0; i < count; i++) put(`s${i}`, { text: String(i).repeat(500) })
+      const { signal } = new AbortController()
+      const { promise: readsAfter, resolve } = Promise.withResolvers<void>()
+      let items = 0
+      const onItem = () => ++items > 0
+      const request = { path: services, query: {}, inactivityLimit: 5000, readsAfter, signal, onItem }
+      const [listed, others] = [client.list(request), list(() => {})]
+      await others
+      await sleep(50)
+      expect(items).toBe(0)
+      resolve()
+      await listed
+      expect(items).toBe(count)
+    })
+
+    test.each([
+      ['reset', 'network'],
+      ['cut', 'malformed'],
+      ['silence', 'timeout'],
+    ] as const)('that meets a %s before it may be read ends with %s', async (fault, code) => {
+      for (let i = 0; i < 200; i++) put(`s${i}`, { text: String(i).repeat(500) })
+      server.faults.once({}, fault)
+      const { signal } = new AbortController()
+      const request = { path: services, query: {}, inactivityLimit: 200, signal, onItem: () => true }
+      const broken = failure(client.list({ ...request, readsAfter: sleep(50) }))
+      expect((await broken).code).toBe(code)
+    })
+
     test('ends with whatever the reader of the items throws, and when an item is no JSON', async () => {
       put('a')
       const refuse = () => {

@@ -62,6 +62,8 @@ interface StreamReader {
   readonly finish: Finish
   /** To be told that something has come, and when. */
   readonly stirred: (now: number) => void
+  /** Nothing is taken before. */
+  readonly after?: Promise<void> | undefined
 }
 
 /**
@@ -93,7 +95,7 @@ export class HttpApiClient implements ApiClient {
   }
 
   async list(request: ApiListRequest): Promise<unknown> {
-    const { path, query, accept, signal, inactivityLimit, onItem } = request
+    const { path, query, accept, signal, inactivityLimit, readsAfter: after, onItem } = request
     const tell = (item: Buffer) => signal.aborted || onItem(item)
     const items = new ListSplitter(tell, this.#options.maxLine ?? defaultMaxLine)
     let rest: unknown
@@ -103,7 +105,7 @@ export class HttpApiClient implements ApiClient {
       const end = () => {
         rest = parseJson(items.end())
       }
-      this.#readStream(unpack(answer, finish), { take, end, finish, stirred })
+      this.#readStream(unpack(answer, finish), { take, end, finish, stirred, after })
     })
     return rest
   }
@@ -245,7 +247,7 @@ export class HttpApiClient implements ApiClient {
   }
 
   /** Reads until the end, no faster than what comes is taken. */
-  #readStream({ body, isWhole }: WireAnswer, { take, end, finish, stirred }: StreamReader): void {
+  #readStream({ body, isWhole }: WireAnswer, { take, end, finish, stirred, after }: StreamReader): void {
     let turnEnd = this.#clock.now() + turn
     let isOver = false
     const fail = (error: unknown) => {
@@ -281,6 +283,9 @@ export class HttpApiClient implements ApiClient {
         fail(error)
       }
     })
+    if (after === undefined) return
+    body.pause()
+    void after.then(() => body.resume())
   }
 
   #readRefusal(answer: WireAnswer, finish: Finish): void {

@@ -45,6 +45,8 @@ export interface KindReaderOptions {
   readonly random: () => number
   readonly batch: ChangeBatch
   readonly targets: readonly ReaderTarget[]
+  /** If the kind begins with a list, that is not read before; at once unless given. */
+  readonly readsAfter?: Promise<void>
   /** {@link KindReader.isSettled} may be another. */
   readonly onChange: () => void
   /** The API server answers again after it could not be reached. */
@@ -149,7 +151,7 @@ export class KindReader {
   }
 
   #startPart(target: ReaderTarget, resource: ApiResource, known = new KnownVersions()): Part {
-    const { kind, client, clock, logger, random } = this.#options
+    const { kind, client, clock, logger, random, readsAfter } = this.#options
     const part: Part = {
       target,
       refusal: 'none',
@@ -167,6 +169,7 @@ export class KindReader {
         plan: planOf(kind),
         selector: { ...selectorOf(kind), ...target.selector },
         beginsWithList: plentiful.has(kind),
+        ...(readsAfter && { readsAfter }),
         sink: {
           put: (key, object, listed) => this.#cache.put(key, object, listed),
           delete: (key) => this.#cache.delete(key),

@@ -196,6 +196,74 @@ describe('The first batch', () => {
   })
 })
 
+describe('What is read last', () => {
+  const slice = { addressType: 'IPv4', ports: [{ port: 8080 }], endpoints: [{ addresses: ['192.0.2.1'] }] }
+  function put(api: FakeApi) {
+    putGateway(api, 'web')
+    const labels = { 'kubernetes.io/service-name': 'cart' }
+    const metadata = { namespace: 'shop', name: 'cart-1', labels }
+    api.put({ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata, ...slice })
+  }
+  const [first, second] = [['Gateway shop/web'], ['EndpointSlice shop/cart-1']]
+
+  test('is asked for with the rest, read when it may be, and handed on by itself', async () => {
+    const { promise: after, resolve } = Promise.withResolvers<void>()
+    let isRead = false
+    const { promise: loaded, resolve: endLoad } = Promise.withResolvers<void>()
+    const batches: string[][] = []
+    const load = async (changes: readonly ObjectChange[]) => {
+      batches.push(changes.map(({ kind, key }) => `${kind} ${key}`))
+      await loaded
+    }
+    const bed = await start({
+      before: put,
+      last: { kinds: ['EndpointSlice'], after },
+      sink: { apply: () => {}, load },
+    })
+    const slices = () => bed.provider.status().kinds.EndpointSlice
+    expect([batches, slices()?.objects, bed.isSynced]).toEqual([[first], 0, false])
+    const asked = bed.api.requests.count({ verb: 'list', resource: 'endpointslices' })
+    expect(asked).toBe(1)
+    void bed.provider.hasSynced.then(() => {
+      isRead = true
+    })
+    resolve()
+    await settle()
+    // Read while the others are still being taken in, but not handed on before they are.
+    expect([batches, slices()?.objects, isRead]).toEqual([[first], 1, false])
+    endLoad()
+    await settle()
+    expect([batches, bed.isSynced, isRead]).toEqual([[first, second], true, true])
+  })
+
+  test('is read when the others have been handed on, whoever else it should wait for', async () => {
+    const { promise: never } = Promise.withResolvers<void>()
+    const bed = await start({ before: put, last: { kinds: ['EndpointSlice'], after: never } })
+    expect([bed.batches, bed.isSynced]).toEqual([[first, second], true])
+  })
+
+  test('waits for others that fail no longer than some seconds, and comes with them then', async () => {
+    const { promise: never } = Promise.withResolvers<void>()
+    let recover = () => {}
+    const bed = await start({
+      before(api) {
+        put(api)
+        recover = api.faults.always({ resource: 'services' }, { status: 500 })
+      },
+      last: { kinds: ['EndpointSlice'], after: never },
+    })
+    const objects = () => bed.provider.status().kinds.EndpointSlice?.objects
+    await pass(bed.clock, 2_500)
+    expect([bed.batches, objects()]).toEqual([[], 0])
+    await pass(bed.clock, 1_000)
+    expect([bed.batches, objects()]).toEqual([[], 1])
+    recover()
+    await pass(bed.clock, 30_000)
+    expect(bed.batches.map((batch) => batch.sort())).toEqual([[...second, ...first]])
+    expect(bed.isSynced).toBe(true)
+  })
+})
+
 describe('A change', () => {
   test('comes in one batch with all that came in the same turn', async () => {
     const bed = await start()

@@ -22,9 +22,21 @@ export interface KubernetesProviderOptions {
   readonly watchNamespaces?: readonly string[]
   /** All that Gatewright reads, unless given. */
   readonly kinds?: readonly KindName[]
+  /** None unless given. Of use for kinds that begin with a list. */
+  readonly last?: LastKinds
   /** Called when the CRDs of the Gateway API turn out to be of another bundle. */
   readonly onBundle?: (bundle: GatewayApiBundle) => void
   readonly random?: () => number
+}
+
+/** Kinds that are of no use for what is urgent at a start, which then has the CPU for itself. */
+export interface LastKinds {
+  readonly kinds: readonly KindName[]
+  /**
+   * They are asked for with all others, which are handed on first, and read when this resolves; at the latest when the
+   * others have been handed on, or some seconds after the start.
+   */
+  readonly after: Promise<void>
 }
 
 /** For readiness and metrics; plain values. */
@@ -37,13 +49,17 @@ export interface ProviderStatus {
   readonly kinds: Readonly<Partial<Record<KindName, KindStatus>>>
 }
 
+/** For so long kinds that are read last wait for others, which may fail. Milliseconds. */
+const longestWait = 3_000
+
 /** The label that carries the name of every Namespace, so that selectors can name one. */
 const nameLabel = 'kubernetes.io/metadata.name'
 
 /**
  * Fills a sink with the objects of an API server, and keeps it up to date: one reflector for each kind that is
  * served, or for each kind and namespace. Kinds come and go with their CRDs. Nothing is emptied because of an
- * error. Everything that arrives in one turn of the event loop is one batch; the first batch is everything.
+ * error. Everything that arrives in one turn of the event loop is one batch; the first batch is everything, without
+ * kinds that are read last, which are the second then.
  *
  * The caller calls `start` once, waits for `hasSynced` before it serves, and calls `stop` at the end.
  */
@@ -55,16 +71,23 @@ export class KubernetesProvider {
   readonly #discovery: Discovery
   readonly #readers = new Map<KindName, KindReader>()
   readonly #resolveSynced: () => void
+  /** Nothing holds up what is read last any more. */
+  readonly #readLast: () => void
   #isDiscovered = false
-  #isComplete = false
   #isSynced = false
+  /** What the load waits for. */
+  #awaited: { readonly readers: readonly KindReader[]; readonly onSettled: () => void } | undefined
+  #cancelWait = () => {}
 
   constructor(options: KubernetesProviderOptions) {
     this.#options = options
-    const { client, sink, statuses, logger, clock = systemClock, onBundle, random = Math.random } = options
+    const { client, sink, statuses, logger, clock = systemClock, last, onBundle, random = Math.random } = options
     const { promise, resolve } = Promise.withResolvers<void>()
     this.hasSynced = promise
     this.#resolveSynced = resolve
+    const { promise: readsAfter, resolve: readLast } = Promise.withResolvers<void>()
+    this.#readLast = readLast
+    void last?.after.then(readLast)
     this.#batch = new ChangeBatch(sink, statuses, logger)
     const names = options.kinds ?? (Object.keys(kinds) as KindName[])
     for (const kind of names) {
@@ -76,7 +99,8 @@ export class KubernetesProvider {
         random,
         batch: this.#batch,
         targets: this.#listTargets(kind),
-        onChange: () => this.#checkSynced(),
+        ...(last?.kinds.includes(kind) && { readsAfter }),
+        onChange: () => this.#checkSettled(),
         onRecovery: () => {
           for (const other of this.#readers.values()) other.nudge()
         },
@@ -97,7 +121,7 @@ export class KubernetesProvider {
   }
 
   start(): void {
-    const { watchNamespaces, kinds: names } = this.#options
+    const { watchNamespaces, kinds: names, clock = systemClock, last } = this.#options
     // Without the right to read Namespaces, selectors still find them by name.
     if (watchNamespaces && (names ?? ['Namespace']).includes('Namespace'))
       for (const name of watchNamespaces)
@@ -106,10 +130,13 @@ export class KubernetesProvider {
         })
     this.#discovery.start()
     for (const [kind, resource] of this.#discovery.served) this.#readers.get(kind)?.serve(resource)
+    if (last) this.#cancelWait = clock.after(longestWait, this.#readLast)
+    void this.#load()
   }
 
   /** Ends all watches. What was handed on stays. */
   async stop(): Promise<void> {
+    this.#cancelWait()
     this.#batch.close()
     await Promise.all([this.#discovery.stop(), ...[...this.#readers.values()].map((reader) => reader.stop())])
   }
@@ -150,19 +177,39 @@ export class KubernetesProvider {
   #serve(served: ServedKinds): void {
     for (const [kind, reader] of this.#readers) reader.serve(served.get(kind))
     this.#isDiscovered = true
-    this.#checkSynced()
+    this.#checkSettled()
   }
 
-  #checkSynced(): void {
-    if (this.#isComplete || !this.#isDiscovered) return
-    if (![...this.#readers.values()].every((reader) => reader.isSettled)) return
-    this.#isComplete = true
-    const { logger } = this.#options
+  /** Hands on everything, once it has been read. */
+  async #load(): Promise<void> {
+    const { last, logger } = this.#options
+    if (last) {
+      await this.#settled((kind) => !last.kinds.includes(kind))
+      await this.#batch.handOn()
+      this.#cancelWait()
+      this.#readLast()
+    }
+    await this.#settled(() => true)
     const counts = Object.fromEntries([...this.#readers].map(([kind, reader]) => [kind, reader.status().objects]))
     logger.info('Everything has been read from the API server.', counts)
-    void this.#batch.release().then(() => {
-      this.#isSynced = true
-      this.#resolveSynced()
+    await this.#batch.release()
+    this.#isSynced = true
+    this.#resolveSynced()
+  }
+
+  /** Resolves when there is nothing to wait for of these kinds. */
+  #settled(isMeant: (kind: KindName) => boolean): Promise<void> {
+    const readers = [...this.#readers].flatMap(([kind, reader]) => (isMeant(kind) ? [reader] : []))
+    return new Promise((onSettled) => {
+      this.#awaited = { readers, onSettled }
+      this.#checkSettled()
     })
+  }
+
+  #checkSettled(): void {
+    if (!this.#isDiscovered || !this.#awaited?.readers.every((reader) => reader.isSettled)) return
+    const { onSettled } = this.#awaited
+    this.#awaited = undefined
+    onSettled()
   }
 }

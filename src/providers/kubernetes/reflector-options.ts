@@ -43,6 +43,8 @@ export interface ReflectorOptions {
    * given.
    */
   readonly beginsWithList?: boolean
+  /** A list is asked for, but not read before; at once unless given. */
+  readonly readsAfter?: Promise<void>
   /** Objects in one answer; all of them unless given, and fewer when that fails. */
   readonly pageSize?: number
   /** What an earlier reflector of the same objects has put into the sink; nothing unless given. */

@@ -180,7 +180,7 @@ export class Reflector {
   }
 
   async #list(): Promise<void> {
-    const { client, resource, namespace, selector, accept } = this.#options
+    const { client, resource, namespace, selector, accept, readsAfter } = this.#options
     const load = this.#beginLoad()
     let version = ''
     let token = ''
@@ -194,6 +194,7 @@ export class Reflector {
         },
         ...(accept && { accept: accept.list }),
         inactivityLimit: timing.list,
+        ...(readsAfter && { readsAfter }),
         signal: this.#attempt.signal,
         onItem: (item) => {
           const object = parseItem(item, this.#plan)
